@@ -1,0 +1,44 @@
+"""What Kafka gave us, and where it sat. Pure."""
+
+from msgspec import Struct
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+class Partition(Struct, frozen=True, order=True):
+    """One partition of a topic."""
+
+    topic: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.number}]"
+
+
+class Record(Struct, frozen=True, gc=False):
+    """One Kafka record, byte for byte as it was read.
+
+    Units: `timestamp_ms` since the epoch, -1 where the record carries none.
+    """
+
+    partition: Partition
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of key, value and headers."""
+        size = len(self.key or b"") + len(self.value or b"")
+        for name, value in self.headers:
+            size += len(name) + len(value or b"")
+        return size
+
+    def header(self, name: str) -> bytes | None:
+        """Return the last header of that name, as Kafka clients do; None without one."""
+        for key, value in reversed(self.headers):
+            if key == name:
+                return value
+        return None

@@ -1,0 +1,1 @@
+"""The stages between Kafka and a sink, one module each; collaborators arrive as arguments."""

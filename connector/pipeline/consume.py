@@ -1,0 +1,86 @@
+"""Stage 1, consume: records of the assigned partitions, within a budget."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from connector.domain.record import Partition, Record
+
+
+class Orders(Struct, frozen=True):
+    """What the consumer's thread does before it reads on, in this order: store, pause, resume."""
+
+    store: Mapping[Partition, int] = {}
+    pause: Collection[Partition] = ()
+    resume: Collection[Partition] = ()
+
+
+class OutOfRange(Struct, frozen=True):
+    """A partition whose committed offset the broker no longer (or not yet) has; it stands still."""
+
+    partition: Partition
+    offset: int
+
+
+class CommitReport(Struct, frozen=True):
+    """One commit as the broker answered it; `kind` names the error, "" for none."""
+
+    kind: str = ""
+    offsets: Mapping[Partition, int] = {}
+
+
+class Statistics(Struct, frozen=True):
+    """The client's own figures. Units: bytes, seconds, offsets."""
+
+    fetch_queue_bytes: int = 0
+    log_ends: Mapping[Partition, int] = {}
+    broker_rtt_s: Mapping[str, float] = {}
+
+
+class Polled(Struct, frozen=True):
+    """What one poll brought.
+
+    Shape: `records` in offset order per partition; `ends` the position at a log's end, past trailing control records;
+    `errors` kinds of passing client errors.
+    """
+
+    records: Sequence[Record] = ()
+    ends: Mapping[Partition, int] = {}
+    out_of_range: Sequence[OutOfRange] = ()
+    errors: Sequence[str] = ()
+    commits: Sequence[CommitReport] = ()
+    statistics: Statistics | None = None
+
+
+class Assignment(Struct, frozen=True):
+    """Partitions that begin now, each at an explicit offset; `cluster_id` names the Kafka they are of."""
+
+    cluster_id: str
+    starts: Mapping[Partition, int]
+
+
+class Owner(Protocol):
+    """Who is told of rebalances. Called while a poll or the close is under way; must not await the consumer."""
+
+    async def assigned(self, assignment: Assignment) -> None: ...
+
+    async def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+        """Drain, within the drain budget, and return the offsets to store. Never raises."""
+        ...
+
+    async def lost(self, partitions: Collection[Partition]) -> None:
+        """Forget: another member has them."""
+        ...
+
+
+class Consumer(Protocol):
+    """A member of the flow's group."""
+
+    async def poll(self, orders: Orders) -> Polled:
+        """Carry out the orders and wait shortly for records. Raises: KafkaFailed, which is final."""
+        ...
+
+    async def close(self) -> None:
+        """Give up all partitions (`revoked` is called and what it returns is committed) and leave the group."""
+        ...

@@ -1,0 +1,1 @@
+"""The vendors: each a pure translation between our events and their wire."""

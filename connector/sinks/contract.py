@@ -1,0 +1,229 @@
+"""All that the pipeline knows of a vendor. Pure: no clock, chance or socket.
+
+A sink is a value: `translate` makes payloads of an event, `request` renders a batch for one attempt, `read` turns the
+reply into one outcome per item. Whatever is not in the event comes in by `Scene` and `Attempt`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from connector.domain.events import Event
+from connector.domain.exchange import HttpRequest, HttpResponse
+from connector.domain.outcome import Outcome, Refresh, SetupFault
+
+
+class Payload(Struct, frozen=True, gc=False):
+    """One translated item, encoded once.
+
+    Shape: `body` without what only the moment of sending knows.
+    `group`  equal groups may share a request: a key pair, a tenant; a name, never a secret.
+    `role`   names this delivery among those of its record, by meaning; in ids, letters and replay.
+    `time_ms`       the event's own time, for vendors that want a queue time.
+    `not_after_ms`  later than this it is a dead letter `too_old`.
+    `merge`  the head under which consecutive payloads with an equal head travel as one item.
+    """
+
+    endpoint: str
+    body: bytes
+    id: str
+    group: str = ""
+    role: str = ""
+    replay_safe: bool = True
+    time_ms: int | None = None
+    not_after_ms: int | None = None
+    merge: bytes | None = None
+
+
+class Item(Struct, frozen=True):
+    """One element of a request: a payload, or several with an equal `merge` head, in order."""
+
+    members: tuple[Payload, ...]
+
+    @property
+    def first(self) -> Payload:
+        return self.members[0]
+
+
+class Limits(Struct, frozen=True):
+    """What one request to an endpoint may hold.
+
+    Units: bytes of what is sent. `request_overhead` is the envelope, `item_overhead` what each item adds to its
+    members' bodies and head (a separator, a field spliced in at sending), `member_overhead` the same for each member.
+    `item_bytes` bounds one item without its overhead; `linger_s` is how long a batch waits to fill.
+    """
+
+    items: int
+    request_bytes: int
+    item_bytes: int
+    linger_s: float = 0.2
+    members: int = 1
+    request_overhead: int = 2
+    item_overhead: int = 1
+    member_overhead: int = 0
+
+
+class Endpoint(Struct, frozen=True):
+    """One vendor URL with its own limits.
+
+    `quota`  endpoints of one quota share its permits, pace, circuit and Retry-After.
+    `cost`   what `rate_per_s` counts.
+    `itemised`  replies judge each item alone. Then a request holds one record of a key, so that a failed item cannot
+    be overtaken by the next of its key within the same request.
+    """
+
+    name: str
+    limits: Limits
+    quota: str = "default"
+    timeout_s: float = 15.0
+    rate_per_s: float | None = None
+    cost: Literal["request", "item"] = "request"
+    itemised: bool = False
+
+
+class Need(Struct, frozen=True):
+    """One thing a translation must know first: a lookup's name and the key to ask it for."""
+
+    lookup: str
+    key: str
+
+
+class Save(Struct, frozen=True):
+    """What a translation found out and a later one may need: stored by the lookup, in lane order."""
+
+    lookup: str
+    key: str
+    value: bytes
+
+
+class Scene(Struct, frozen=True):
+    """All that is not in the event.
+
+    Shape: `feeds` by feed name, `facts` by need; a fact is None where the lookup may be absent and was.
+    """
+
+    now_ms: int
+    record_id: str
+    feeds: Mapping[str, object] = {}
+    facts: Mapping[Need, object] = {}
+
+
+class Attempt(Struct, frozen=True):
+    """The moment of sending: its number from 1, the wall clock, 16 random bytes and the feeds."""
+
+    number: int
+    now_ms: int
+    nonce: bytes = b""
+    feeds: Mapping[str, object] = {}
+
+
+class Payloads(Struct, frozen=True):
+    """The translation of an event: all of it or nothing."""
+
+    payloads: tuple[Payload, ...]
+    saves: tuple[Save, ...] = ()
+
+
+class Skip(Struct, frozen=True):
+    """This sink has no use for the event: final and counted by reason."""
+
+    reason: str
+
+
+class Hold(Struct, frozen=True):
+    """Not now: ask again when the named feed has changed."""
+
+    feed: str
+
+
+Translation = Payloads | Skip | Hold
+Verdict = Sequence[Outcome] | SetupFault | Refresh
+
+
+class Renewal(Struct, frozen=True):
+    """A feed's new value and when to ask again; `stamp` is the vendor's own version of it, such as Last-Modified."""
+
+    value: object
+    refresh_s: float
+    stamp: str = ""
+
+
+class Feed(Protocol):
+    """Something polled or renewed for the whole sink: a file, a token. Kept on its last good value."""
+
+    @property
+    def name(self) -> str: ...
+
+    def request(self, last: Renewal | None, now_ms: int, nonce: bytes) -> HttpRequest:
+        """Render the request for the next value."""
+        ...
+
+    def read(self, reply: HttpResponse, last: Renewal | None, now_ms: int) -> Renewal:
+        """Read the reply. Raises: FeedFailed, and the last value stands."""
+        ...
+
+
+class Lookup(Protocol):
+    """Something asked per record. A fact is kept for `ttl_s`; `on_failure` waits, or goes on with None.
+
+    A lookup without a request (None) is answered by its saved values alone.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def quota(self) -> str: ...
+    @property
+    def ttl_s(self) -> float: ...
+    @property
+    def on_failure(self) -> Literal["wait", "absent"]: ...
+
+    def request(self, need: Need, now_ms: int) -> HttpRequest | None:
+        """Render the question, None where only saved values can answer."""
+        ...
+
+    def read(self, need: Need, reply: HttpResponse) -> object:
+        """Read the fact. Raises: FeedFailed where the reply holds none."""
+        ...
+
+
+class Preferences(Struct, frozen=True):
+    """Delivery defaults that this vendor's nature asks for; settings override them.
+
+    Units: `max_age_s` None for no limit; `start_from` as CONNECTOR_START_FROM takes it.
+    """
+
+    start_from: str = "earliest"
+    max_age_s: float | None = None
+
+
+class Sink(Protocol):
+    """One vendor."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]: ...
+    @property
+    def feeds(self) -> Sequence[Feed]: ...
+    @property
+    def lookups(self) -> Sequence[Lookup]: ...
+    @property
+    def preferences(self) -> Preferences: ...
+
+    def needs(self, event: Event, scene: Scene) -> tuple[Need, ...]:
+        """Name what `translate` must know from outside; () for most events."""
+        ...
+
+    def translate(self, event: Event, scene: Scene) -> Translation:
+        """Make the payloads of one event. Raises: Untranslatable."""
+        ...
+
+    def request(self, endpoint: Endpoint, items: Sequence[Item], attempt: Attempt) -> HttpRequest:
+        """Render one attempt; the items' own bytes are the same on every attempt."""
+        ...
+
+    def read(self, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict:
+        """Turn the reply into one outcome per item, or one verdict on the whole. Never raises for what a reply holds."""
+        ...
