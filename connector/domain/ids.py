@@ -20,8 +20,9 @@ def record_id(cluster_id: str, record: Record) -> str:
             return ce_id.decode()
         except UnicodeDecodeError:
             pass
-    at = record.partition
-    return str(uuid5(_RECORDS, f"{cluster_id}/{at.topic}/{at.number}/{record.offset}/{record.timestamp_ms}"))
+    at = record.origin or record
+    topic, number = at.partition.topic, at.partition.number
+    return str(uuid5(_RECORDS, f"{cluster_id}/{topic}/{number}/{at.offset}/{at.timestamp_ms}"))
 
 
 def role_id(of: str, role: str) -> str:

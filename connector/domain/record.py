@@ -15,6 +15,19 @@ class Partition(Struct, frozen=True, order=True):
         return f"{self.topic}[{self.number}]"
 
 
+class Origin(Struct, frozen=True):
+    """Where a replayed record first sat, and which of its deliveries are still owed.
+
+    Shape: `roles` empty means all of them. `replays` counts how often it was replayed before.
+    """
+
+    partition: Partition
+    offset: int
+    timestamp_ms: int
+    roles: frozenset[str] = frozenset()
+    replays: int = 0
+
+
 class Record(Struct, frozen=True, gc=False):
     """One Kafka record, byte for byte as it was read.
 
@@ -27,6 +40,7 @@ class Record(Struct, frozen=True, gc=False):
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+    origin: Origin | None = None
 
     @property
     def size(self) -> int:
