@@ -1,12 +1,29 @@
-"""Rejected deliveries of a record into one letter."""
+"""Records that cannot be delivered into letters, and the letters to the dead-letter topic."""
 
 import asyncio
+import random
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
+import structlog
 from msgspec import Struct
 
+from connector import __version__
 from connector.domain.record import Headers
 from connector.errors import ConnectorError
+from connector.observe.metrics import FlowMetrics
+from connector.pipeline.acknowledge import OpenRecord
+from connector.pipeline.backoff import delay_s
+from connector.pipeline.clock import Clock
+from connector.pipeline.framing import schema_id
+from connector.pipeline.guard import Guard
+
+HEADER = "connector."
+RETRY_FIRST_S = 0.2
+RETRY_LONGEST_S = 10.0
+
+log = structlog.get_logger(__name__)
 
 
 class Letter(Struct, frozen=True):
@@ -19,7 +36,7 @@ class Letter(Struct, frozen=True):
 
 
 class LetterFailed(ConnectorError):
-    """The broker did not take the letter; `kind` is too_large, timed_out, fatal or refused."""
+    """The broker did not take the letter; `kind` is too_large, timed_out, queue_full, fatal or refused."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -32,3 +49,131 @@ class Producer(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+def write(opened: OpenRecord, *, topic: str, sink: str, record_id: str) -> Letter:
+    """Make the letter of a record: its own key, value and headers, and what became of it.
+
+    Shape: one letter per record. Reason and detail are those of the first failure; roles name all that failed, and
+    are empty where the record failed as a whole.
+    """
+    record = opened.record
+    at = record.origin or record
+    first = opened.failures[0]
+    notes = {
+        "sink": sink,
+        "reason": first.verdict.reason,
+        "detail": first.verdict.detail,
+        "topic": at.partition.topic,
+        "partition": str(at.partition.number),
+        "offset": str(at.offset),
+        "timestamp": str(at.timestamp_ms),
+        "id": record_id,
+        "schema_id": str(schema_id(record.value)),
+        "roles": ",".join(sorted({failure.role for failure in opened.failures if failure.role})),
+        "attempts": str(max(failure.attempts for failure in opened.failures)),
+        "first_failure": str(first.first_failure_ms or ""),
+        "replays": str(record.origin.replays if record.origin else 0),
+        "version": __version__,
+    }
+    headers = tuple((HEADER + name, text.encode()) for name, text in notes.items())
+    return Letter(topic, record.key, record.value, record.headers + headers)
+
+
+def smaller(letter: Letter) -> Letter | None:
+    """Trim a letter that the broker finds too large: first the record's own headers, then its value.
+
+    The position in our headers still says where the record is; None where nothing is left to trim.
+    """
+    ours = tuple(header for header in letter.headers if header[0].startswith(HEADER))
+    if len(ours) < len(letter.headers):
+        return Letter(letter.topic, letter.key, letter.value, (*ours, (HEADER + "trimmed", b"headers")))
+    if letter.value is not None:
+        return Letter(letter.topic, letter.key, None, (*ours, (HEADER + "trimmed", b"value")))
+    return None
+
+
+class Letters:
+    """Writes letters until the broker has them. Never gives one up.
+
+    `pending` are on their way or waiting to be produced again; `held` were refused by the guard and stay open.
+    """
+
+    def __init__(
+        self,
+        producer: Producer,
+        guard: Guard,
+        clock: Clock,
+        chance: random.Random,
+        metrics: FlowMetrics,
+        on_written: Callable[[OpenRecord], None],
+    ) -> None:
+        self.pending = 0
+        self.held = 0
+        self.guard = guard
+        self.failing = ""
+        self._producer = producer
+        self._clock = clock
+        self._chance = chance
+        self._metrics = metrics
+        self._on_written = on_written
+
+    def send(self, opened: OpenRecord, letter: Letter) -> None:
+        """Produce the letter of a record, if the guard admits it."""
+        reason = opened.failures[0].verdict.reason
+        was_tripped = self.guard.tripped
+        if not self.guard.admits(reason):
+            self.held += 1
+            if not was_tripped:
+                self._metrics.guard(True)
+                log.error(
+                    "dead-letter guard tripped: the sink refuses most records; nothing more is sent",
+                    reason=reason,
+                    fix="mend the events or the settings and restart, or set CONNECTOR_GUARD=off",
+                )
+            return
+        self.pending += 1
+        holding = opened.holding
+        holding.highest_sent = max(holding.highest_sent, opened.record.offset)
+        self._produce(opened, letter, 0, self._clock.monotonic_s())
+
+    def _produce(self, opened: OpenRecord, letter: Letter, failures: int, began_s: float) -> None:
+        if not opened.holding.live:
+            self.pending -= 1
+            return
+        future = self._producer.produce(letter)
+        future.add_done_callback(partial(self._reported, opened, letter, failures, began_s))
+
+    def _reported(
+        self, opened: OpenRecord, letter: Letter, failures: int, began_s: float, future: "asyncio.Future[None]"
+    ) -> None:
+        if future.cancelled():
+            self.pending -= 1
+            return
+        failure = future.exception()
+        reason, took_s = opened.failures[0].verdict.reason, self._clock.monotonic_s() - began_s
+        if failure is None:
+            self.pending -= 1
+            self.failing = ""
+            self._metrics.letter(reason, "written", took_s)
+            self._on_written(opened)
+            return
+        self._metrics.letter(reason, "failed", took_s)
+        kind = failure.kind if isinstance(failure, LetterFailed) else "refused"
+        self.failing = kind
+        trimmed = smaller(letter) if kind == "too_large" else None
+        at = opened.record
+        log.warning(
+            "dead letter not written, trying again",
+            kind=kind,
+            letters_topic=letter.topic,
+            topic=at.partition.topic,
+            partition=at.partition.number,
+            offset=at.offset,
+            trimmed=trimmed is not None,
+        )
+        wait_s = (
+            0.0 if trimmed else delay_s(failures + 1, self._chance, first_s=RETRY_FIRST_S, longest_s=RETRY_LONGEST_S)
+        )
+        loop = asyncio.get_running_loop()
+        loop.call_later(wait_s, self._produce, opened, trimmed or letter, failures + 1, began_s)

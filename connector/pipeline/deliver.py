@@ -1,11 +1,94 @@
-"""Stage 5, deliver: one attempt of a batch, one outcome per item."""
+"""Stage 5, deliver: one attempt of a batch, one verdict on it."""
 
+import random
+from collections.abc import Mapping
 from typing import Protocol
 
+from msgspec import Struct
+
 from connector.domain.exchange import HttpRequest, HttpResponse
+from connector.domain.outcome import Delivered, Rejected, Retryable, SetupFault, Undetermined
+from connector.errors import Ambiguous, NotSent, SetupFailed
+from connector.pipeline.batch import Batch
+from connector.pipeline.clock import Clock
+from connector.pipeline.retry_after import retry_after_s
+from connector.sinks.contract import Attempt, Sink, Verdict
+
+NONCE_BYTES = 16
 
 
 class Http(Protocol):
     async def send(self, request: HttpRequest, *, timeout_s: float) -> HttpResponse:
         """Send once, within the total time. Raises: NotSent, Ambiguous, SetupFailed."""
         ...
+
+
+class Attempted(Struct, frozen=True):
+    """What one request came to.
+
+    Units: bytes, seconds. `status` 0 where no reply came, then `error` names the kind; `retry_after_s` as the reply
+    asked by the standard header.
+    """
+
+    verdict: Verdict
+    status: int
+    error: str
+    request_bytes: int
+    took_s: float
+    retry_after_s: float | None = None
+
+    @property
+    def outcome(self) -> str:
+        """The attempt as one word: ok, retry, reject, setup or ambiguous."""
+        verdict = self.verdict
+        if isinstance(verdict, SetupFault):
+            return "setup"
+        if not isinstance(verdict, list | tuple):
+            return "retry"
+        kinds = set(map(type, verdict))
+        if Retryable in kinds:
+            retried = [one for one in verdict if isinstance(one, Retryable)]
+            return "ambiguous" if retried[0].ambiguous else "retry"
+        return "reject" if Rejected in kinds or Undetermined in kinds else "ok"
+
+    @property
+    def all_delivered(self) -> bool:
+        return isinstance(self.verdict, list | tuple) and all(type(one) is Delivered for one in self.verdict)
+
+
+class Sender:
+    """Renders, sends and reads one batch."""
+
+    def __init__(self, http: Http, clock: Clock, chance: random.Random, retry_after_longest_s: float) -> None:
+        self._http = http
+        self._clock = clock
+        self._chance = chance
+        self._longest_s = retry_after_longest_s
+
+    async def attempt(self, sink: Sink, batch: Batch, feeds: Mapping[str, object]) -> Attempted:
+        """Make one attempt. Whatever happens on the wire comes back as a verdict."""
+        items, endpoint = batch.items(), batch.endpoint
+        began_s = self._clock.monotonic_s()
+        attempt = Attempt(batch.sends, self._clock.now_ms(), self._chance.randbytes(NONCE_BYTES), feeds)
+        request = sink.request(endpoint, items, attempt)
+        status, error, asked_s = 0, "", None
+        try:
+            reply = await self._http.send(request, timeout_s=endpoint.timeout_s)
+        except NotSent as failure:
+            error = failure.kind
+            verdict: Verdict = [Retryable(error)] * len(items)
+        except Ambiguous as failure:
+            error = failure.kind
+            verdict = [Retryable(error, ambiguous=True)] * len(items)
+        except SetupFailed as failure:
+            error = failure.kind
+            verdict = SetupFault(error, failure.detail)
+        else:
+            status = reply.status
+            asked_s = retry_after_s(reply.headers, self._clock.now_ms(), longest_s=self._longest_s)
+            if 300 <= status < 400:
+                verdict = SetupFault("redirect", f"status {status}")
+            else:
+                verdict = sink.read(endpoint, items, reply, attempt)
+        took_s = self._clock.monotonic_s() - began_s
+        return Attempted(verdict, status, error, len(request.body), took_s, asked_s)

@@ -1,0 +1,100 @@
+"""Final deliveries into resolved records, or into letters first. The end of a record's way before the commit."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from connector.domain.ids import record_id
+from connector.domain.outcome import Rejected
+from connector.observe.metrics import FlowMetrics
+from connector.pipeline.acknowledge import Failure, Ledger, OpenRecord
+from connector.pipeline.batch import Batch, Delivery
+from connector.pipeline.clock import Clock
+from connector.pipeline.dead_letter import Letter, Letters, write
+
+
+class Account:
+    """Counts down each record's deliveries; one letter per record, when all of them are final."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        letters: Callable[[Callable[[OpenRecord], None]], Letters],
+        clock: Clock,
+        metrics: FlowMetrics,
+        *,
+        sink: str,
+        letters_topic: str,
+    ) -> None:
+        self.letters = letters(self._written)
+        self._ledger = ledger
+        self._clock = clock
+        self._metrics = metrics
+        self._sink = sink
+        self._letters_topic = letters_topic
+        self._skips: Counter[tuple[str, str]] = Counter()
+
+    def delivered(self, batch: Batch, deliveries: Iterable[Delivery]) -> None:
+        """The vendor took these."""
+        now_ms = self._clock.now_ms()
+        ages_s: list[float] = []
+        topics: Counter[str] = Counter()
+        for delivery in deliveries:
+            opened = delivery.opened
+            opened.pending -= 1
+            if opened.pending:
+                continue
+            if opened.failures:
+                self._to_letter(opened)
+            elif self._ledger.resolve(opened):
+                topics[opened.record.partition.topic] += 1
+                if opened.record.timestamp_ms >= 0:
+                    ages_s.append(max(0, now_ms - opened.record.timestamp_ms) / 1000)
+        count = 0
+        for topic, resolved in topics.items():
+            self._metrics.resolved(topic, "delivered", resolved)
+            count += resolved
+        if count:
+            self.letters.guard.accepted(count)
+            self._metrics.attempts(batch.sends, count)
+            self._metrics.delivered(ages_s, now_ms / 1000)
+
+    def rejected(self, delivery: Delivery, verdict: Rejected, batch: Batch) -> None:
+        """One delivery was given up."""
+        opened = delivery.opened
+        opened.failures.append(Failure(delivery.payload.role, verdict, batch.sends, batch.first_failure_ms))
+        opened.pending -= 1
+        if not opened.pending:
+            self._to_letter(opened)
+
+    def failed(self, opened: OpenRecord, verdict: Rejected) -> None:
+        """Nothing could be made of the record."""
+        opened.failures.append(Failure("", verdict))
+        opened.pending = 0
+        self._to_letter(opened)
+
+    def skipped(self, opened: OpenRecord, reason: str) -> None:
+        """The sink has no use for the record."""
+        opened.pending = 0
+        if self._ledger.resolve(opened):
+            self._skips[opened.record.partition.topic, reason] += 1
+
+    def report(self) -> None:
+        """Hand the counts gathered since the last call to the metrics."""
+        for (topic, reason), count in self._skips.items():
+            self._metrics.resolved(topic, "skipped", count)
+            self._metrics.skipped(topic, reason, count)
+        self._skips.clear()
+
+    def _to_letter(self, opened: OpenRecord) -> None:
+        if not opened.holding.live or opened.done:
+            self._ledger.resolve(opened)
+            return
+        self.letters.send(opened, self._letter(opened))
+
+    def _letter(self, opened: OpenRecord) -> Letter:
+        name = record_id(opened.holding.cluster_id, opened.record)
+        return write(opened, topic=self._letters_topic, sink=self._sink, record_id=name)
+
+    def _written(self, opened: OpenRecord) -> None:
+        if self._ledger.resolve(opened):
+            self._metrics.resolved(opened.record.partition.topic, "dead_lettered", 1)

@@ -1,0 +1,150 @@
+"""Stage 6, acknowledge: open records per partition, and the offset that may be committed. Pure."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from msgspec import Struct
+
+from connector.domain.outcome import Rejected
+from connector.domain.record import Partition, Record
+
+RECORD_OVERHEAD_BYTES = 1024
+
+
+class Failure(Struct, frozen=True):
+    """Why one delivery of a record, or the record as a whole (role ""), was given up."""
+
+    role: str
+    verdict: Rejected
+    attempts: int = 0
+    first_failure_ms: int | None = None
+
+
+class OpenRecord:
+    """A record that was consumed and is not accounted for yet.
+
+    `pending` counts what must still become final: the translation first, then each delivery.
+    """
+
+    __slots__ = ("charged", "done", "failures", "holding", "pending", "record", "since_s")
+
+    def __init__(self, record: Record, holding: "Holding", charged: int, since_s: float) -> None:
+        self.record = record
+        self.holding = holding
+        self.charged = charged
+        self.since_s = since_s
+        self.pending = 1
+        self.done = False
+        self.failures: list[Failure] = []
+
+
+class Holding:
+    """One partition for as long as it is assigned once: an epoch.
+
+    Offsets: `start` is where it began, `highest_sent` the last one of which anything left this process,
+    `position` the log's end once it was reached, beyond trailing control records.
+    """
+
+    __slots__ = ("cluster_id", "epoch", "highest_seen", "highest_sent", "live", "open", "partition", "position", "size")
+
+    def __init__(self, partition: Partition, epoch: int, start: int, cluster_id: str) -> None:
+        self.partition = partition
+        self.epoch = epoch
+        self.cluster_id = cluster_id
+        self.position = start
+        self.highest_seen = start - 1
+        self.highest_sent = -1
+        self.open: deque[OpenRecord] = deque()
+        self.size = 0
+        self.live = True
+
+    def admit(self, record: Record, now_s: float) -> OpenRecord:
+        """Open a record; offsets only grow within an epoch."""
+        charged = record.size + RECORD_OVERHEAD_BYTES
+        opened = OpenRecord(record, self, charged, now_s)
+        self.open.append(opened)
+        self.highest_seen = record.offset
+        self.size += charged
+        return opened
+
+    def charge(self, opened: OpenRecord, size: int) -> None:
+        """Add the bytes of what was made from a record."""
+        opened.charged += size
+        self.size += size
+
+    def reached(self, position: int) -> None:
+        """Note the log's end: nothing before `position` is still to come."""
+        self.position = max(self.position, position)
+
+    def resolve(self, opened: OpenRecord) -> None:
+        """Close a record, and forget it once all before it are closed too."""
+        opened.done = True
+        self.size -= opened.charged
+        queue = self.open
+        while queue and queue[0].done:
+            queue.popleft()
+
+    @property
+    def committable(self) -> int:
+        """The first offset that is not accounted for; gaps are crossed."""
+        if self.open:
+            return self.open[0].record.offset
+        return max(self.highest_seen + 1, self.position)
+
+    @property
+    def span(self) -> int:
+        """Offsets from the committable to the highest consumed: what a crash could send again."""
+        return self.highest_seen + 1 - self.open[0].record.offset if self.open else 0
+
+    def unresolved(self) -> Iterator[OpenRecord]:
+        return (opened for opened in self.open if not opened.done)
+
+    def drop_above(self, offset: int) -> int:
+        """Forget open records above an offset, which the next owner will consume; return how many were unresolved."""
+        dropped = 0
+        while self.open and self.open[-1].record.offset > offset:
+            last = self.open.pop()
+            self.highest_seen = last.record.offset - 1
+            self.position = min(self.position, last.record.offset)
+            if not last.done:
+                dropped += 1
+                last.done = True
+                self.size -= last.charged
+        return dropped
+
+
+class Ledger:
+    """The holdings of a flow. A completion of an epoch that has ended is counted, never marked."""
+
+    def __init__(self, on_stale: Callable[[Partition], None]) -> None:
+        self.holdings: dict[Partition, Holding] = {}
+        self._epoch = 0
+        self._on_stale = on_stale
+
+    def begin(self, partition: Partition, start: int, cluster_id: str) -> Holding:
+        self._epoch += 1
+        holding = Holding(partition, self._epoch, start, cluster_id)
+        self.holdings[partition] = holding
+        return holding
+
+    def end(self, partition: Partition) -> Holding | None:
+        holding = self.holdings.pop(partition, None)
+        if holding is not None:
+            holding.live = False
+        return holding
+
+    def resolve(self, opened: OpenRecord) -> bool:
+        """Close a record; False where its epoch has ended."""
+        if not opened.holding.live or opened.done:
+            self._on_stale(opened.holding.partition)
+            return False
+        opened.holding.resolve(opened)
+        return True
+
+    @property
+    def size(self) -> int:
+        return sum(holding.size for holding in self.holdings.values())
+
+    @property
+    def count(self) -> int:
+        return sum(len(holding.open) for holding in self.holdings.values())

@@ -1,0 +1,103 @@
+"""Batches of a lane that must be sent again, and the deliveries that wait behind their keys. Pure."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from connector.pipeline.batch import Delivery
+from connector.pipeline.judge import Again
+from connector.pipeline.split import without
+
+
+class Aside:
+    """One batch set aside. `followers` hold a later delivery of its keys, in order."""
+
+    __slots__ = ("batch", "blocks", "followers", "keys", "not_before_s")
+
+    def __init__(self, again: Again) -> None:
+        self.batch = again.batch
+        self.not_before_s = again.not_before_s
+        self.blocks = again.blocks
+        self.keys = again.batch.keys
+        self.followers: list[Delivery] = []
+
+    @property
+    def charged(self) -> int:
+        """Bytes that its records hold of the budget, with those that wait behind it."""
+        return sum(delivery.opened.charged for delivery in (*self.batch.deliveries(), *self.followers))
+
+
+class Asides:
+    """The set-aside batches of one lane, in order.
+
+    A key belongs to the last batch that holds it: what comes later of that key waits there. A batch waits for earlier
+    ones that share a key, or that block its quota.
+    """
+
+    def __init__(self) -> None:
+        self._all: list[Aside] = []
+        self.held: dict[bytes, list[Delivery]] = {}
+
+    def __iter__(self) -> Iterator[Aside]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @property
+    def blocked(self) -> set[str]:
+        """Quotas for which the lane starts nothing new."""
+        return {aside.batch.endpoint.quota for aside in self._all if aside.blocks}
+
+    def in_turn(self) -> Iterator[Aside]:
+        """Those that no earlier one stands in the way of."""
+        blocked: set[str] = set()
+        keys: set[bytes] = set()
+        for aside in self._all:
+            quota = aside.batch.endpoint.quota
+            if quota not in blocked and keys.isdisjoint(aside.keys):
+                yield aside
+            if aside.blocks:
+                blocked.add(quota)
+            keys |= aside.keys
+
+    def replace(self, old: Aside | None, again: Iterable[Again], queue: deque[Delivery]) -> None:
+        """Put what must go again in the old one's place, and hand its followers on: to these, or back to the queue."""
+        new = [Aside(one) for one in again]
+        if old is None:
+            self._all += new
+        else:
+            at = self._all.index(old)
+            self._all[at : at + 1] = new
+            self._release(old.followers, new, queue)
+        self._hold()
+
+    def drop(self, gone: Callable[[Delivery], bool], queue: deque[Delivery], flying: Aside | None) -> None:
+        """Forget deliveries, wherever they wait; what waited behind a key that is free now returns to the queue.
+
+        The batch that is on the wire stays as it is until its reply.
+        """
+        for aside in list(self._all):
+            aside.followers[:] = [delivery for delivery in aside.followers if not gone(delivery)]
+            batch = aside.batch if aside is flying else without(aside.batch, gone)
+            if batch is not aside.batch:
+                kept = [] if batch is None else [Again(batch, aside.not_before_s, aside.blocks, "")]
+                self.replace(aside, kept, queue)
+
+    def deliveries(self) -> Iterator[Delivery]:
+        for aside in self._all:
+            yield from aside.batch.deliveries()
+            yield from aside.followers
+
+    @staticmethod
+    def _release(followers: Sequence[Delivery], new: Sequence[Aside], queue: deque[Delivery]) -> None:
+        freed = []
+        for delivery in followers:
+            holder = next((aside for aside in reversed(new) if delivery.key in aside.keys), None)
+            if holder is None:
+                freed.append(delivery)
+            else:
+                holder.followers.append(delivery)
+        queue.extendleft(reversed(freed))
+
+    def _hold(self) -> None:
+        self.held = {key: aside.followers for aside in self._all for key in aside.keys}

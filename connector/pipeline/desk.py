@@ -1,0 +1,135 @@
+"""What the lanes of a flow share: the sink, its gates and feeds, and how each reply bears on them."""
+
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from connector.domain.outcome import Outcome, Retryable, SetupFault, Undetermined
+from connector.errors import SettingsError
+from connector.observe.metrics import FlowMetrics
+from connector.pipeline.account import Account
+from connector.pipeline.batch import Batch
+from connector.pipeline.clock import Clock
+from connector.pipeline.deliver import Attempted, Sender
+from connector.pipeline.gate import Gate, Permit
+from connector.pipeline.judge import Policy
+from connector.pipeline.lookup import Feeds, Lookups
+from connector.pipeline.options import Options, Outside
+from connector.sinks.contract import Endpoint, Sink
+
+log = structlog.get_logger(__name__)
+
+TRANSLATED_AHEAD = 2
+
+
+class Desk:
+    """One per flow. Gates by quota; learned request sizes by endpoint."""
+
+    def __init__(self, sink: Sink, options: Options, outside: Outside, account: Account, metrics: FlowMetrics) -> None:
+        self.sink = sink
+        self.options = options
+        self.account = account
+        self.metrics = metrics
+        self.clock: Clock = outside.clock
+        self.chance = outside.chance
+        self.sender = Sender(outside.http, outside.clock, outside.chance, options.retry_after_longest_s)
+        self.policy = Policy(options.retry_first_s, options.retry_longest_s, options.park_s, options.ambiguous)
+        self.feeds = Feeds(sink.feeds, outside.http, outside.clock, outside.chance)
+        self.lookups = Lookups(sink.lookups, outside.http, outside.clock, outside.chance)
+        self.last_error = ""
+        self._reload = outside.reload
+        self._learned: dict[str, int] = {}
+        self.gates = self._make_gates(sink.endpoints)
+        self.ahead = TRANSLATED_AHEAD * max(endpoint.limits.items for endpoint in sink.endpoints.values())
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the guard has ended all sending."""
+        return self.account.letters.guard.tripped
+
+    def gate(self, endpoint: Endpoint) -> Gate:
+        return self.gates[endpoint.quota]
+
+    def request_bytes(self, endpoint: Endpoint) -> int:
+        """The most one request may hold: the documented limit, or less where a 413 taught so."""
+        return self._learned.get(endpoint.name, endpoint.limits.request_bytes)
+
+    def before_probe(self) -> None:
+        """Read secrets anew before a halted sink is tried again; what cannot be read leaves the old ones."""
+        try:
+            self.sink = self._reload()
+        except SettingsError as error:
+            log.warning("settings could not be read again", sink=self.sink.name, problem=str(error))
+
+    def heard(self, batch: Batch, attempted: Attempted, permit: Permit) -> None:
+        """Let the quota's gate know what a request came to, and count it."""
+        now_s = self.clock.monotonic_s()
+        code = str(attempted.status) if attempted.status else "none"
+        self.metrics.request(code, attempted.outcome, attempted.took_s, attempted.request_bytes)
+        if attempted.error:
+            self.metrics.http_error(attempted.error)
+        gate, verdict = permit.gate, attempted.verdict
+        if not isinstance(verdict, Sequence):
+            return
+        retried = [outcome for outcome in verdict if isinstance(outcome, Retryable)]
+        if not retried:
+            gate.answered(permit, now_s)
+            self._learn(batch, verdict)
+            return
+        self._failed(retried, attempted)
+        asked_s = max((outcome.retry_after_s or 0.0 for outcome in retried), default=0.0)
+        asked_s = max(asked_s, attempted.retry_after_s or 0.0)
+        if asked_s:
+            gate.close_until(now_s + min(asked_s, self.options.retry_after_longest_s))
+            self.metrics.rate_limit_wait(asked_s)
+        if len(retried) < len(verdict):
+            gate.answered(permit, now_s)
+        elif any(outcome.limited for outcome in retried):
+            gate.limited(permit, now_s)
+            self.metrics.rate_limited()
+        else:
+            gate.failed(permit, now_s)
+
+    def accused(self, permit: Permit, fault: SetupFault) -> int:
+        """Meet a set-up fault; return the number under which the batch's content is suspected, 0 for none."""
+        circuit = permit.gate.circuit
+        known = circuit.halted and not circuit.accusation
+        number = permit.gate.setup_fault(permit, self.clock.monotonic_s(), fault.reason)
+        self.last_error = fault.reason
+        self.metrics.failed(self.clock.now_ms() / 1000)
+        if not known and circuit.halted and not circuit.accusation:
+            log.error(
+                "the vendor refuses our set-up; nothing is sent but probes until it is mended, nothing is lost",
+                sink=self.sink.name,
+                reason=fault.reason,
+                detail=fault.detail,
+                fix="mend the credentials or the address of this sink; a secret given as a file is read again",
+            )
+        return number
+
+    def _failed(self, retried: Sequence[Retryable], attempted: Attempted) -> None:
+        self.last_error = retried[0].reason
+        self.metrics.failed(self.clock.now_ms() / 1000)
+        log.warning(
+            "request failed, will be sent again",
+            sink=self.sink.name,
+            reason=retried[0].reason,
+            code=attempted.status,
+            items=len(retried),
+            ambiguous=retried[0].ambiguous,
+            asked_s=attempted.retry_after_s,
+        )
+
+    def _learn(self, batch: Batch, verdict: Sequence[Outcome]) -> None:
+        if len(batch.bundles) > 1 and any(isinstance(one, Undetermined) and one.by_bytes for one in verdict):
+            endpoint = batch.endpoint
+            self._learned[endpoint.name] = max(batch.size // 2, endpoint.limits.item_bytes)
+
+    def _make_gates(self, endpoints: Mapping[str, Endpoint]) -> dict[str, Gate]:
+        now_s = self.clock.monotonic_s()
+        rates: dict[str, float | None] = {}
+        for endpoint in endpoints.values():
+            known = rates.get(endpoint.quota)
+            given = [rate for rate in (known, endpoint.rate_per_s) if rate is not None]
+            rates[endpoint.quota] = min(given, default=None)
+        return {quota: Gate(most=self.options.lanes, rate_per_s=rate, now_s=now_s) for quota, rate in rates.items()}

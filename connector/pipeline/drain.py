@@ -1,0 +1,59 @@
+"""Finishing what is in flight, once, for a revoke or the end: the offsets to store come out of it."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+
+from connector.domain.record import Partition
+from connector.pipeline.acknowledge import Holding, OpenRecord
+from connector.pipeline.clock import Clock
+from connector.pipeline.dead_letter import Letters
+from connector.pipeline.lane import Lane
+
+LOOK_S = 0.01
+
+
+def trim(holdings: Collection[Holding], lanes: Sequence[Lane]) -> None:
+    """Drop what lies above each partition's highest sent offset: the next owner starts there, nothing is sent twice."""
+    for holding in holdings:
+        holding.drop_above(holding.highest_sent)
+    for lane in lanes:
+        lane.drop(dropped)
+
+
+async def drain(
+    holdings: Collection[Holding], lanes: Sequence[Lane], letters: Letters, clock: Clock, until_s: float
+) -> bool:
+    """Send and settle the rest without linger until nothing is open; False where some of it had to be left.
+
+    What cannot be sent before `until_s` is given up at once.
+    """
+    trim(holdings, lanes)
+    for lane in lanes:
+        lane.draining = True
+        lane.wake()
+    try:
+        while any(holding.open for holding in holdings):
+            if clock.monotonic_s() >= until_s or not _hopeful(lanes, letters, until_s):
+                return False
+            await asyncio.sleep(LOOK_S)
+    finally:
+        for lane in lanes:
+            lane.draining = False
+    return True
+
+
+def offsets(holdings: Collection[Holding], starts: Mapping[Partition, int]) -> dict[Partition, int]:
+    """Return what may be committed of each partition, where that is more than what was stored."""
+    return {
+        holding.partition: holding.committable
+        for holding in holdings
+        if holding.committable > starts.get(holding.partition, -1)
+    }
+
+
+def dropped(opened: OpenRecord) -> bool:
+    return opened.done or not opened.holding.live
+
+
+def _hopeful(lanes: Sequence[Lane], letters: Letters, until_s: float) -> bool:
+    return letters.pending > 0 or any(lane.can_send(until_s) for lane in lanes)

@@ -1,0 +1,219 @@
+"""The stages joined for one sink, in a consumer group of its own."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+import structlog
+
+from connector.domain.outcome import Rejected
+from connector.domain.record import Partition
+from connector.errors import Undecodable
+from connector.observe.metrics import FlowMetrics
+from connector.pipeline.account import Account
+from connector.pipeline.acknowledge import Holding, Ledger, OpenRecord
+from connector.pipeline.consume import Assignment, Consumer, Orders, Owner, Polled
+from connector.pipeline.dead_letter import Letters
+from connector.pipeline.decode import Ignored, UnknownSchema
+from connector.pipeline.desk import Desk
+from connector.pipeline.drain import drain, dropped, offsets
+from connector.pipeline.guard import Guard
+from connector.pipeline.lane import Lane
+from connector.pipeline.options import Options, Outside
+from connector.pipeline.parking import relieve
+from connector.pipeline.report import Report
+from connector.pipeline.route import Router
+from connector.pipeline.schema_wait import SchemaWait
+from connector.pipeline.throttle import Throttle
+from connector.pipeline.translate import Arrival
+from connector.sinks.contract import Sink
+
+MOST_LETTERS = 1000
+
+log = structlog.get_logger(__name__)
+
+
+class Flow:
+    """consume -> decode -> route -> lanes -> acknowledge -> commit, for one sink.
+
+    It is the `Owner` of its consumer: told of rebalances while a poll or the close is under way.
+    """
+
+    def __init__(self, sink: Sink, options: Options, outside: Outside, metrics: FlowMetrics) -> None:
+        self.options = options
+        self.metrics = metrics
+        self.ledger = Ledger(on_stale=lambda partition: metrics.stale_marks(partition.topic, 1))
+        self.account = Account(
+            self.ledger,
+            lambda on_written: Letters(
+                outside.producer, Guard(on=options.guard), outside.clock, outside.chance, metrics, on_written
+            ),
+            outside.clock,
+            metrics,
+            sink=sink.name,
+            letters_topic=options.letters_topic,
+        )
+        self.desk = Desk(sink, options, outside, self.account, metrics)
+        self.lanes = [Lane(number, self.desk) for number in range(options.lanes)]
+        self.schemas = SchemaWait(
+            outside.decoder, outside.clock, outside.chance, options.schema_grace_s, self._resume, self._missing
+        )
+        self.throttle = Throttle(options.budget_bytes, options.max_ahead)
+        self.out_of_range: dict[Partition, int] = {}
+        self._decoder = outside.decoder
+        self._clock = outside.clock
+        self._router = Router(sink.name, options.route, options.order_by, options.lanes)
+        self._report = Report(metrics, outside.clock, self.throttle)
+        self._stored: dict[Partition, int] = {}
+        self._stopping = False
+
+    async def run(self, join: Callable[[Owner], Consumer]) -> None:
+        """Run until `stop`, then drain, commit and leave the group. Raises: KafkaFailed."""
+        consumer = join(self)
+        loop = asyncio.get_running_loop()
+        tasks = [loop.create_task(lane.run()) for lane in self.lanes]
+        if self.desk.feeds.values:
+            tasks.append(loop.create_task(self.desk.feeds.run()))
+        polling = loop.create_task(self._poll(consumer))
+        try:
+            done, _ = await asyncio.wait([polling, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            polling.cancel()
+            await asyncio.gather(polling, return_exceptions=True)
+            await consumer.close()
+            self.schemas.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Take nothing more in; `run` drains and returns."""
+        self._stopping = True
+
+    async def _poll(self, consumer: Consumer) -> None:
+        while not self._stopping:
+            self._take(await consumer.poll(self._orders()))
+
+    # From the consumer into the lanes
+
+    def _take(self, polled: Polled) -> None:
+        holdings, waiting, now_s = self.ledger.holdings, self.schemas.waiting, self._clock.monotonic_s()
+        touched: set[Lane] = set()
+        for record in polled.records:
+            opened = holdings[record.partition].admit(record, now_s)
+            if record.partition in waiting:
+                waiting[record.partition].append(opened)
+            else:
+                self._admit(opened, touched)
+        for lane in touched:
+            lane.wake()
+        for partition, position in polled.ends.items():
+            if partition in holdings:
+                holdings[partition].reached(position)
+        for stuck in polled.out_of_range:
+            self.out_of_range[stuck.partition] = stuck.offset
+            log.error(
+                "the committed offset is not in the log; the partition stands still",
+                sink=self.desk.sink.name,
+                topic=stuck.partition.topic,
+                partition=stuck.partition.number,
+                offset=stuck.offset,
+                fix="set CONNECTOR_ON_OUT_OF_RANGE to earliest or latest to go on from there",
+            )
+        self._report.polled(polled, self.ledger)
+
+    def _admit(self, opened: OpenRecord, touched: set[Lane]) -> None:
+        """Decode, route and hand to its lane; a record whose schema is unknown makes its partition wait."""
+        record = opened.record
+        try:
+            event = self._decoder.decode(record)
+        except UnknownSchema as unknown:
+            self.schemas.hold(opened, unknown.schema)
+            return
+        except Undecodable as bad:
+            self._undecodable(opened, bad.reason, bad.detail)
+            return
+        if isinstance(event, Ignored):
+            self.account.skipped(opened, event.reason)
+            return
+        reason = self._router.skip(event)
+        if reason is not None:
+            self.account.skipped(opened, reason)
+            return
+        key = self._router.key(record, event)
+        lane = self.lanes[self._router.lane(record, key)]
+        lane.offer(Arrival(opened, event, key))
+        touched.add(lane)
+
+    def _resume(self, waited: Iterable[OpenRecord]) -> None:
+        """Take waiting records up again; from the first that must wait once more, all of them wait."""
+        touched: set[Lane] = set()
+        for opened in waited:
+            partition = opened.record.partition
+            if opened.done:
+                continue
+            if partition in self.schemas.waiting:
+                self.schemas.waiting[partition].append(opened)
+            else:
+                self._admit(opened, touched)
+        for lane in touched:
+            lane.wake()
+
+    def _missing(self, opened: OpenRecord) -> None:
+        self._undecodable(opened, "schema_not_found", "")
+
+    def _undecodable(self, opened: OpenRecord, reason: str, detail: str) -> None:
+        self.metrics.decode_failed(opened.record.partition.topic, reason)
+        self.account.failed(opened, Rejected(reason, detail))
+
+    def _orders(self) -> Orders:
+        """Collect what the consumer's thread is to do before it reads on."""
+        letters = self.account.letters
+        holdings = self.ledger.holdings
+        store = offsets(holdings.values(), self._stored)
+        self._stored.update(store)
+        everything = letters.guard.tripped or letters.pending > MOST_LETTERS
+        pause, resume = self.throttle.orders(holdings, self.schemas.waiting.keys(), everything=everything)
+        self.account.report()
+        if self._report.due():
+            parked = relieve(self.lanes, self.options.budget_bytes)
+            self._report.gauges(self.ledger, self.desk, parked)
+        return Orders(store, pause, resume)
+
+    # Rebalances
+
+    async def assigned(self, assignment: Assignment) -> None:
+        for partition, start in assignment.starts.items():
+            self.ledger.begin(partition, start, assignment.cluster_id)
+            self._stored[partition] = start
+        self._report.assigned(self.ledger, assignment.starts)
+
+    async def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+        """Drain these partitions and return the offsets to store. What could not be settled ends with its epoch."""
+        began_s = self._clock.monotonic_s()
+        holdings = self._held(partitions)
+        clean = await drain(holdings, self.lanes, self.account.letters, self._clock, began_s + self.options.drain_s)
+        stored = offsets(holdings, {})
+        self._report.revoked(holdings, clean=clean, took_s=self._clock.monotonic_s() - began_s)
+        self._forget(partitions)
+        return stored
+
+    async def lost(self, partitions: Collection[Partition]) -> None:
+        self._report.lost(self._held(partitions))
+        self._forget(partitions)
+
+    def _held(self, partitions: Collection[Partition]) -> list[Holding]:
+        holdings = self.ledger.holdings
+        return [holdings[partition] for partition in partitions if partition in holdings]
+
+    def _forget(self, partitions: Collection[Partition]) -> None:
+        """End the epochs: whatever is still on the wire for them is counted when it comes, and marks nothing."""
+        self.schemas.forget(partitions)
+        self.throttle.forget(partitions)
+        for partition in partitions:
+            self.ledger.end(partition)
+            self._stored.pop(partition, None)
+            self.out_of_range.pop(partition, None)
+        for lane in self.lanes:
+            lane.drop(dropped)

@@ -1,0 +1,112 @@
+"""A flow's figures: counted as batches pass, gauged once a second."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+
+from connector.domain.record import Partition
+from connector.observe.metrics import FlowMetrics
+from connector.pipeline.acknowledge import Holding, Ledger
+from connector.pipeline.clock import Clock
+from connector.pipeline.consume import Polled
+from connector.pipeline.desk import Desk
+from connector.pipeline.throttle import Throttle
+
+EVERY_S = 1.0
+
+
+class Report:
+    """Hands a flow's doings to its metrics."""
+
+    def __init__(self, metrics: FlowMetrics, clock: Clock, throttle: Throttle) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._throttle = throttle
+        self._due_s = 0.0
+        self._topics: set[str] = set()
+        self._committed: dict[Partition, int] = {}
+
+    def due(self) -> bool:
+        now_s = self._clock.monotonic_s()
+        if now_s < self._due_s:
+            return False
+        self._due_s = now_s + EVERY_S
+        return True
+
+    def polled(self, polled: Polled, ledger: Ledger) -> None:
+        """Count what a poll brought."""
+        counts: Counter[str] = Counter()
+        sizes: Counter[str] = Counter()
+        for record in polled.records:
+            topic = record.partition.topic
+            counts[topic] += 1
+            sizes[topic] += record.size
+        for topic, count in counts.items():
+            self._metrics.consumed(topic, count, sizes[topic])
+        for kind in polled.errors:
+            self._metrics.kafka_error(kind)
+        for commit in polled.commits:
+            self._metrics.committed("failed" if commit.kind else "ok")
+            if not commit.kind:
+                self._committed.update(commit.offsets)
+        if polled.statistics is not None:
+            seen = polled.statistics
+            self._metrics.statistics(seen.fetch_queue_bytes, seen.broker_rtt_s)
+            for partition, end in seen.log_ends.items():
+                if partition in ledger.holdings:
+                    lag = max(0, end - ledger.holdings[partition].committable)
+                    self._metrics.lag(partition.topic, partition.number, lag)
+
+    def assigned(self, ledger: Ledger, started: Iterable[Partition]) -> None:
+        self._metrics.rebalance("assign")
+        for partition in started:
+            self._metrics.epoch(partition, ledger.holdings[partition].epoch)
+
+    def revoked(self, holdings: Collection[Holding], *, clean: bool, took_s: float) -> None:
+        self._metrics.rebalance("revoke")
+        self._metrics.drained("clean" if clean else "timeout", took_s)
+        self._abandoned(holdings)
+
+    def lost(self, holdings: Collection[Holding]) -> None:
+        self._metrics.rebalance("lost")
+        self._abandoned(holdings)
+
+    def gauges(self, ledger: Ledger, desk: Desk, parked: int) -> None:
+        """Set the gauges from what is open now."""
+        now_s, now_ms, metrics = self._clock.monotonic_s(), self._clock.now_ms(), self._metrics
+        oldest: dict[str, float] = {}
+        assigned: Counter[str] = Counter()
+        paused: Counter[str] = Counter()
+        for partition, holding in ledger.holdings.items():
+            topic = partition.topic
+            assigned[topic] += 1
+            paused[topic] += partition in self._throttle.paused
+            if holding.open:
+                first = holding.open[0]
+                sent_ms = first.record.timestamp_ms
+                age_s = (now_ms - sent_ms) / 1000 if sent_ms >= 0 else now_s - first.since_s
+                oldest[topic] = max(oldest.get(topic, 0.0), age_s)
+            metrics.incomplete(partition, len(holding.open))
+            committed = self._committed.get(partition, holding.committable)
+            seen = holding.highest_seen
+            metrics.offsets(partition, committed, holding.committable, holding.highest_sent, seen)
+        self._topics |= assigned.keys()
+        for topic in self._topics:
+            metrics.assigned(topic, assigned[topic])
+            metrics.paused(topic, paused[topic])
+            metrics.oldest_age(topic, oldest.get(topic, 0.0))
+        metrics.in_flight(ledger.count, ledger.size, parked)
+        gates = desk.gates.values()
+        metrics.concurrency(sum(gate.limit for gate in gates), sum(gate.in_use for gate in gates))
+        metrics.circuit(worst(gate.circuit.state for gate in gates))
+
+    def _abandoned(self, holdings: Collection[Holding]) -> None:
+        for holding in holdings:
+            left = sum(1 for _ in holding.unresolved())
+            if left:
+                self._metrics.abandoned(holding.partition.topic, left)
+
+
+def worst(states: Iterable[str]) -> str:
+    """Of several circuits the state that an operator must know of."""
+    ranks = ("closed", "half_open", "open", "halted_setup")
+    return max(states, key=ranks.index, default="closed")

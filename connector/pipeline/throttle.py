@@ -1,0 +1,45 @@
+"""Which partitions stand still because too much of them is open. Pure."""
+
+from collections.abc import Collection, Mapping
+
+from connector.domain.record import Partition
+from connector.pipeline.acknowledge import Holding
+
+LEAST_SHARE_BYTES = 1 << 20
+MOST_POLLED = 500
+
+
+class Throttle:
+    """Pauses a partition over its share of the budget or its span; resumes it at half of either.
+
+    A pause throws away what the client had prefetched, so the two bounds lie apart.
+    """
+
+    def __init__(self, budget_bytes: int, max_ahead: int) -> None:
+        self.paused: set[Partition] = set()
+        self.most_polled = max(1, min(MOST_POLLED, max_ahead // 2))
+        self._budget_bytes = budget_bytes
+        self._most_span = max(1, max_ahead - self.most_polled)
+
+    def share_bytes(self, assigned: int) -> int:
+        """One partition's share of the budget."""
+        return max(LEAST_SHARE_BYTES, self._budget_bytes // max(1, assigned))
+
+    def orders(
+        self, holdings: Mapping[Partition, Holding], standing: Collection[Partition], *, everything: bool
+    ) -> tuple[set[Partition], set[Partition]]:
+        """Return what to pause and what to resume. `standing` waits for another reason, `everything` stops all."""
+        share = self.share_bytes(len(holdings))
+        wanted: set[Partition] = set()
+        for partition, holding in holdings.items():
+            slack = 2 if partition in self.paused else 1
+            over = holding.size * slack > share or holding.span * slack > self._most_span
+            if everything or over or partition in standing:
+                wanted.add(partition)
+        pause = wanted - self.paused
+        resume = (self.paused & holdings.keys()) - wanted
+        self.paused = wanted
+        return pause, resume
+
+    def forget(self, partitions: Collection[Partition]) -> None:
+        self.paused.difference_update(partitions)

@@ -1,0 +1,102 @@
+"""Stage 3, translate: an event into deliveries, all of it or nothing."""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from connector.domain.events import Event
+from connector.domain.ids import record_id
+from connector.domain.outcome import Rejected
+from connector.errors import Untranslatable
+from connector.pipeline.acknowledge import OpenRecord
+from connector.pipeline.batch import Delivery, too_large
+from connector.pipeline.lookup import HOLD_S
+from connector.sinks.contract import Hold, Need, Payload, Payloads, Scene, Skip, Translation
+
+if TYPE_CHECKING:
+    from connector.pipeline.desk import Desk
+
+NO_FACTS: dict[Need, object] = {}
+
+
+class Arrival(Struct, frozen=True, eq=False):
+    """A record that this sink wants, with its order key."""
+
+    opened: OpenRecord
+    event: Event
+    key: bytes | None
+
+
+async def translate(desk: "Desk", arrival: Arrival, queue: deque[Delivery]) -> float:
+    """Append the deliveries of one record to the queue; return seconds to wait where it cannot be made yet."""
+    opened, event = arrival.opened, arrival.event
+    clock = desk.clock
+    name = event.message_id or record_id(opened.holding.cluster_id, opened.record)
+    scene = Scene(clock.now_ms(), name, desk.feeds.values, NO_FACTS)
+    if desk.lookups:
+        needs = desk.sink.needs(event, scene)
+        if needs:
+            facts = await desk.lookups.facts(needs)
+            scene = Scene(clock.now_ms(), name, desk.feeds.values, facts)
+    if opened.done or not opened.holding.live:
+        return 0.0
+    try:
+        translation: Translation = desk.sink.translate(event, scene)
+    except Untranslatable as refusal:
+        return _refused(desk, opened, Rejected(refusal.reason, refusal.detail))
+    except Exception as fault:  # noqa: BLE001  a translator's own defect costs its record only, and trips the guard
+        return _refused(desk, opened, Rejected("translator_fault", type(fault).__name__))
+    if isinstance(translation, Hold):
+        return HOLD_S
+    if isinstance(translation, Skip):
+        desk.account.skipped(opened, translation.reason)
+        return 0.0
+    _enqueue(desk, arrival, translation, queue)
+    if translation.saves:
+        desk.lookups.save(translation.saves)
+    return 0.0
+
+
+def _enqueue(desk: "Desk", arrival: Arrival, translation: Payloads, queue: deque[Delivery]) -> None:
+    opened, endpoints = arrival.opened, desk.sink.endpoints
+    payloads = _owed(opened, translation.payloads)
+    if not payloads:
+        desk.account.skipped(opened, "kind")
+        return
+    size = 0
+    for payload in payloads:
+        if too_large(payload, endpoints[payload.endpoint].limits):
+            _refused(desk, opened, Rejected("too_large", payload.endpoint))
+            return
+        size += len(payload.body)
+    opened.holding.charge(opened, size)
+    opened.pending = len(payloads)
+    now_s = desk.clock.monotonic_s()
+    expires_ms = _expires_ms(opened, desk.options.max_age_s)
+    for payload in payloads:
+        deadline_ms = expires_ms
+        if payload.not_after_ms is not None:
+            deadline_ms = payload.not_after_ms if expires_ms is None else min(expires_ms, payload.not_after_ms)
+        queue.append(Delivery(opened, payload, arrival.key, now_s, deadline_ms))
+
+
+def _refused(desk: "Desk", opened: OpenRecord, verdict: Rejected) -> float:
+    desk.metrics.translate_failed(verdict.reason)
+    desk.account.failed(opened, verdict)
+    return 0.0
+
+
+def _owed(opened: OpenRecord, payloads: tuple[Payload, ...]) -> tuple[Payload, ...]:
+    """Of a replayed record only the deliveries that failed."""
+    origin = opened.record.origin
+    if origin is None or not origin.roles:
+        return payloads
+    return tuple(payload for payload in payloads if payload.role in origin.roles)
+
+
+def _expires_ms(opened: OpenRecord, max_age_s: float | None) -> int | None:
+    at_ms = opened.record.timestamp_ms
+    if max_age_s is None or at_ms < 0:
+        return None
+    return at_ms + int(max_age_s * 1000)
