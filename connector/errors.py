@@ -1,17 +1,18 @@
 """Every exception of the connector, sorted by who must act.
 
-    ConnectorError
-      SettingsError            the operator: a variable is wrong; exit code 2
-      BadRecord                the producer of one record: it becomes a dead letter
-        Undecodable              its bytes
-        Untranslatable           its content, for one sink
-      SchemaUnavailable        nobody yet: the registry cannot be asked now
-      SchemaMissing            the producer: the registry does not know the id
-      NotSent                  the vendor's side: the request never left, sending again is safe
-      Ambiguous                the vendor's side: the request left, its fate is unknown
-      SetupFailed              the operator: TLS, address or proxy
-      KafkaFailed              the operator of Kafka: a fatal client error
-      FeedFailed               the vendor's side: a polled file or token could not be renewed
+ConnectorError
+  SettingsError            the operator: a variable is wrong; exit code 2
+  BadRecord                the producer of one record: it becomes a dead letter
+    Undecodable              its bytes
+    Untranslatable           its content, for one sink
+  SchemaUnavailable        nobody yet: the registry cannot be asked now
+  SchemaMissing            the producer: the registry does not know the id
+  SchemaChanged            the operator of the registry: an id means another schema than it did
+  NotSent                  the vendor's side: the request never left, sending again is safe
+  Ambiguous                the vendor's side: the request left, its fate is unknown
+  SetupFailed              the operator: TLS, address or proxy
+  KafkaFailed              the operator of Kafka: a fatal client error
+  FeedFailed               the vendor's side: a polled file or token could not be renewed
 """
 
 from msgspec import Struct
@@ -62,6 +63,10 @@ class SchemaUnavailable(ConnectorError):
 
 class SchemaMissing(ConnectorError):
     """The registry answered that it does not know this id."""
+
+
+class SchemaChanged(ConnectorError):
+    """The registry answers an id with another schema than the one kept on disk: they are not of one registry."""
 
 
 class NotSent(ConnectorError):

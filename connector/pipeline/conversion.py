@@ -64,7 +64,7 @@ def _decimal(value: bytes, schema: Schema, _: object) -> float:
         raise Undecodable("decimal_range")
     try:
         # True division of two integers is rounded once, to the nearest double.
-        return unscaled / 10**scale
+        return unscaled / int(10**scale)
     except OverflowError as error:
         raise Undecodable("decimal_range") from error
 

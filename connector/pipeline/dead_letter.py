@@ -11,12 +11,12 @@ from msgspec import Struct
 
 from connector import __version__
 from connector.domain.record import Headers
-from connector.errors import ConnectorError
+from connector.errors import ConnectorError, Undecodable
 from connector.observe.metrics import FlowMetrics
 from connector.pipeline.acknowledge import OpenRecord
 from connector.pipeline.backoff import delay_s
 from connector.pipeline.clock import Clock
-from connector.pipeline.framing import schema_id
+from connector.pipeline.framing import frame
 from connector.pipeline.guard import Guard
 
 HEADER = "connector."
@@ -69,7 +69,7 @@ def write(opened: OpenRecord, *, topic: str, sink: str, record_id: str) -> Lette
         "offset": str(at.offset),
         "timestamp": str(at.timestamp_ms),
         "id": record_id,
-        "schema_id": str(schema_id(record.value)),
+        "schema_id": _schema_id(record.value),
         "roles": ",".join(sorted({failure.role for failure in opened.failures if failure.role})),
         "attempts": str(max(failure.attempts for failure in opened.failures)),
         "first_failure": str(first.first_failure_ms or ""),
@@ -91,6 +91,14 @@ def smaller(letter: Letter) -> Letter | None:
     if letter.value is not None:
         return Letter(letter.topic, letter.key, None, (*ours, (HEADER + "trimmed", b"value")))
     return None
+
+
+def _schema_id(value: bytes | None) -> str:
+    try:
+        schema = frame(value or b"").schema
+    except Undecodable:
+        return ""
+    return str(schema) if isinstance(schema, int) else schema.hex()
 
 
 class Letters:

@@ -9,6 +9,7 @@ from connector.domain.outcome import Rejected
 from connector.domain.record import Partition
 from connector.errors import Undecodable
 from connector.observe.metrics import FlowMetrics
+from connector.observe.status import SinkStatus
 from connector.pipeline.account import Account
 from connector.pipeline.acknowledge import Holding, Ledger, OpenRecord
 from connector.pipeline.consume import Assignment, Consumer, Orders, Owner, Polled
@@ -20,6 +21,7 @@ from connector.pipeline.guard import Guard
 from connector.pipeline.lane import Lane
 from connector.pipeline.options import Options, Outside
 from connector.pipeline.parking import relieve
+from connector.pipeline.health import describe, trouble
 from connector.pipeline.report import Report
 from connector.pipeline.route import Router
 from connector.pipeline.schema_wait import SchemaWait
@@ -65,6 +67,7 @@ class Flow:
         self._report = Report(metrics, outside.clock, self.throttle)
         self._stored: dict[Partition, int] = {}
         self._stopping = False
+        self.joined = False
 
     async def run(self, join: Callable[[Owner], Consumer]) -> None:
         """Run until `stop`, then drain, commit and leave the group. Raises: KafkaFailed."""
@@ -90,6 +93,13 @@ class Flow:
     def stop(self) -> None:
         """Take nothing more in; `run` drains and returns."""
         self._stopping = True
+
+    def trouble(self) -> Mapping[str, str]:
+        """Return what keeps the flow from delivering, by the check it fails."""
+        return trouble(self.desk, self.account.letters, self.schemas, self.out_of_range)
+
+    def status(self) -> SinkStatus:
+        return describe(self.ledger, self.desk, self.trouble())
 
     async def _poll(self, consumer: Consumer) -> None:
         while not self._stopping:
@@ -184,6 +194,7 @@ class Flow:
     # Rebalances
 
     async def assigned(self, assignment: Assignment) -> None:
+        self.joined = True
         for partition, start in assignment.starts.items():
             self.ledger.begin(partition, start, assignment.cluster_id)
             self._stored[partition] = start

@@ -18,6 +18,7 @@ Avro = Any
 
 _PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 _TOUCH = "connector_touch"
+_TAG = "connector_tag"
 
 
 class Unusable(Exception):
@@ -69,6 +70,11 @@ def _granted(value: bool, *_: object) -> dict[str, bool]:
     return {"granted": value}
 
 
+def _tagged(data: dict[str, Any], schema: Mapping[str, Any], _: object) -> tuple[object, dict[str, Any]]:
+    return schema[_TAG], _finish(data, schema, None)
+
+
+_TAGGED = offer(("record",), "connector-event", _tagged)
 _FINISH = offer(("record",), "connector-finish", _finish)
 _PRESENT = offer(("map",), "connector-present", _present)
 _GRANTED = offer(("boolean",), "connector-granted", _granted)
@@ -82,6 +88,12 @@ class Rewriter:
         self._made: dict[tuple[str, int], str] = {}
         self._open: set[str] = set()
         self.recursive = False
+
+    def event(self, name: str, want: Want, tag: object) -> Avro:
+        """Return a record type that is read as (`tag`, its fields). Raises: Unusable, RecursionError."""
+        fields, touch = self._fields(self._named[name]["fields"], want)
+        named = {"type": "record", "name": f"event{len(self._made)}", "fields": fields}
+        return {**named, "logicalType": _TAGGED, _TOUCH: touch, _TAG: tag}
 
     def rewrite(self, node: Avro, want: Want) -> Avro:
         """Return the type to read with. Raises: Unusable, RecursionError."""
@@ -98,10 +110,12 @@ class Rewriter:
             return self._array(node, want)
         if kind == "map":
             return self._map(node, want)
-        return self._name(node["name"] if "name" in node else kind, want)
+        return self._name(node.get("name", kind), want)
 
     def _primitive(self, kind: str, node: Mapping[str, Any], want: Want) -> Avro:
-        if want is Leaf.MILLIS:
+        if want is Leaf.UNUSED:
+            reader = None
+        elif want is Leaf.MILLIS:
             reader = millis_reader(kind, node)
         elif want is Leaf.TEXT and kind in {"int", "long"}:
             reader = json_reader(kind, node) or TEXT
@@ -115,10 +129,16 @@ class Rewriter:
         if _is_empty(node["items"], self._named, frozenset()):
             # Such an array can claim any number of items in ten bytes.
             raise Unusable("an array of items without bytes")
-        return {"type": "array", "items": self.rewrite(node["items"], want.of if isinstance(want, Items) else Leaf.FREE)}
+        return {
+            "type": "array",
+            "items": self.rewrite(node["items"], want.of if isinstance(want, Items) else _parts(want)),
+        }
 
     def _map(self, node: Mapping[str, Any], want: Want) -> Avro:
-        made = {"type": "map", "values": self.rewrite(node["values"], want.of if isinstance(want, Values) else Leaf.FREE)}
+        made = {
+            "type": "map",
+            "values": self.rewrite(node["values"], want.of if isinstance(want, Values) else _parts(want)),
+        }
         return {**made, "logicalType": _PRESENT} if isinstance(want, Values | Shape) else made
 
     def _name(self, name: str, want: Want) -> Avro:
@@ -133,8 +153,14 @@ class Rewriter:
         if definition["type"] == "enum":
             return {"type": "enum", "name": made, "symbols": definition["symbols"]}
         if definition["type"] == "fixed":
-            reader = json_reader("fixed", definition)
-            return {**_scale(definition), "type": "fixed", "name": made, "size": definition["size"], "logicalType": reader}
+            reader = None if want is Leaf.UNUSED else json_reader("fixed", definition)
+            return {
+                **_scale(definition),
+                "type": "fixed",
+                "name": made,
+                "size": definition["size"],
+                "logicalType": reader,
+            }
         self._open.add(made)
         fields, touch = self._fields(definition["fields"], want)
         self._open.remove(made)
@@ -145,7 +171,7 @@ class Rewriter:
         if isinstance(want, Shape):
             sources = [Source(field["name"], tuple(field.get("aliases", ()))) for field in fields]
             return self._placed(fields, match(want, sources))
-        of = want.of if isinstance(want, Values) else Leaf.FREE
+        of = want.of if isinstance(want, Values) else _parts(want)
         read = [{"name": field["name"], "type": self.rewrite(field["type"], of)} for field in fields]
         absent = tuple(field["name"] for field in fields if isinstance(want, Values) and _is_nullable(field["type"]))
         return read, Touch(absent)
@@ -155,7 +181,7 @@ class Rewriter:
         for number, field in enumerate(fields):
             place = places.get(field["name"])
             if place is None:
-                read.append({"name": f"unknown_{number}_", "type": self.rewrite(field["type"], Leaf.FREE)})
+                read.append({"name": f"unknown_{number}_", "type": self.rewrite(field["type"], Leaf.UNUSED)})
             elif place.json:
                 name = f"json_{number}_"
                 merges[name] = place.field.name
@@ -166,6 +192,11 @@ class Rewriter:
                 if not place.field.nullable and _is_nullable(field["type"]):
                     absent.append(name)
         return read, Touch(tuple(absent), merges)
+
+
+def _parts(want: Want) -> Leaf:
+    """Return what to read the parts of something as, where we did not ask for parts."""
+    return Leaf.UNUSED if want is Leaf.UNUSED else Leaf.FREE
 
 
 def _scale(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,11 +24,12 @@ ALIASES: Mapping[tuple[str, str], tuple[str, ...]] = {
 
 
 class Leaf(Enum):
-    """A value without parts of ours: as JSON, as text, as milliseconds since the epoch."""
+    """A value without parts of ours: as JSON, as text, as milliseconds since the epoch, not at all."""
 
     FREE = 0
     TEXT = 1
     MILLIS = 2
+    UNUSED = 3
 
 
 class Items(Struct, frozen=True, eq=False):
@@ -68,7 +69,10 @@ Want = Leaf | Items | Values | Shape
 def shape_of(struct: type[Struct]) -> Shape:
     """Describe a struct; one and the same object on every call."""
     hints = typing.get_type_hints(struct)
-    found = {info.name: _field(info, hints[info.name], ALIASES.get((struct.__name__, info.name), ())) for info in fields(struct)}
+    found = {
+        info.name: _field(info, hints[info.name], ALIASES.get((struct.__name__, info.name), ()))
+        for info in fields(struct)
+    }
     return Shape(struct, found)
 
 

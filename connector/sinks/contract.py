@@ -225,5 +225,5 @@ class Sink(Protocol):
         ...
 
     def read(self, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict:
-        """Turn the reply into one outcome per item, or one verdict on the whole. Never raises for what a reply holds."""
+        """Turn the reply into one outcome per item, or one verdict on the whole. No reply makes it raise."""
         ...

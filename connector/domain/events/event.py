@@ -5,11 +5,18 @@ from typing import Any
 
 from msgspec import Struct
 
+from connector.domain.events.consent import Consent
+from connector.domain.events.context import Context
+
 
 class Event(Struct, frozen=True, kw_only=True):
     """The part common to all kinds.
 
-    Units: `timestamp_ms` since the epoch. `sinks` name -> False where this event must not go.
+    Units: `timestamp_ms` since the epoch, within the years 1 to 9999.
+    `sinks`         name -> False where this event must not go.
+    `identities`    what else the user is known by: email, phone_number, a vendor's own id.
+    `integrations`  options for a vendor that fans out to others, by its own names.
+    `consent`       purpose -> state.
     """
 
     message_id: str | None = None
@@ -19,7 +26,9 @@ class Event(Struct, frozen=True, kw_only=True):
     identities: Mapping[str, str] = {}
     environment: str | None = None
     sinks: Mapping[str, bool] = {}
-    context: Mapping[str, Any] = {}
+    integrations: Mapping[str, Any] = {}
+    consent: Mapping[str, Consent] = {}
+    context: Context = Context()
 
     @property
     def event_name(self) -> str | None:

@@ -1,0 +1,14 @@
+# Targets need Python 3.11; tests of real services need Java 17 and, once, Maven. `make test ARGS='-m "not slow"'` needs neither.
+PYTHON ?= python3.11
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: demo run test check bench soak
+demo: .venv/stamp ; $(BIN)/connector demo $(ARGS)
+run: .venv/stamp ; $(BIN)/connector run $(ARGS)
+test: .venv/stamp ; $(BIN)/pytest $(ARGS)
+check: .venv/stamp ; $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+bench: .venv/stamp ; $(BIN)/python -m tests.bench $(ARGS)
+soak: .venv/stamp ; $(BIN)/python -m tests.soak $(ARGS)
+
+.venv/stamp: pyproject.toml ; $(PYTHON) -m venv .venv && $(BIN)/pip install -q -e '.[dev]' && touch $@

@@ -1,0 +1,186 @@
+"""What the Kafka clients share: their settings, the names of their errors, their figures and their log."""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from connector.domain.record import Partition
+from connector.errors import KafkaFailed
+from connector.pipeline.consume import CommitReport, Statistics
+
+Properties = Mapping[str, str | int | float | bool]
+
+_DEFAULTS: Properties = {
+    "auto.commit.interval.ms": 1000,
+    "fetch.max.bytes": 4 << 20,
+    "fetch.wait.max.ms": 100,
+    "max.partition.fetch.bytes": 1 << 20,
+    "queued.max.messages.kbytes": 4096,
+    # What is kept back at a pause is thrown away and fetched again.
+    "queued.min.messages": 1000,
+    "statistics.interval.ms": 5000,
+    "topic.metadata.refresh.interval.ms": 60_000,
+}
+_FORCED: Properties = {
+    "allow.auto.create.topics": False,
+    "auto.offset.reset": "error",
+    "enable.auto.commit": True,
+    "enable.auto.offset.store": False,
+    "enable.partition.eof": True,
+    "isolation.level": "read_committed",
+}
+_CLASSIC_ONLY = ("heartbeat.interval.ms", "partition.assignment.strategy", "session.timeout.ms")
+
+
+def consumer_settings(properties: Properties) -> dict[str, Any]:
+    """Return the properties of a member, with what delivery rests on put right."""
+    settings: dict[str, Any] = {"client.id": f"connector-{properties.get('group.id', '')}"}
+    settings.update({**_DEFAULTS, **properties, **_FORCED})
+    if settings.get("group.protocol", "classic") == "consumer":
+        # With this protocol the broker decides them, and the client refuses to start with any.
+        for name in _CLASSIC_ONLY:
+            settings.pop(name, None)
+    else:
+        settings["partition.assignment.strategy"] = "cooperative-sticky"
+    return settings
+
+
+def error_kind(error: KafkaError) -> str:
+    """Return librdkafka's name of an error, in lower case, such as `_transport`."""
+    return error.name().lower()
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Tell whether the client is of no more use; the error that says so first does not always carry the mark."""
+    return error.fatal() or error.code() == KafkaError._FATAL
+
+
+def raised_kind(exc: KafkaException) -> str:
+    """Return the kind of the error that an exception carries."""
+    error = exc.args[0] if exc.args else None
+    return error_kind(error) if isinstance(error, KafkaError) else "unknown"
+
+
+def commit_report(error: KafkaError | None, offsets: list[TopicPartition]) -> CommitReport:
+    """Tell how a commit went, as a whole and by partition."""
+    failures = [one.error for one in offsets if one.error is not None]
+    worst = error if error is not None else next(iter(failures), None)
+    done = {} if error is not None else {Partition(o.topic, o.partition): o.offset for o in offsets if o.error is None}
+    return CommitReport(error_kind(worst) if worst is not None else "", done)
+
+
+def refused_settings(exc: KafkaException) -> KafkaFailed:
+    """Name the property the client would not start with, without its value."""
+    error = exc.args[0] if exc.args else None
+    named = re.search(r'property "([^"]+)"', error.str() if isinstance(error, KafkaError) else "")
+    return KafkaFailed(f"the Kafka client refuses {named[1] if named else 'its settings'}")
+
+
+async def topic_partitions(properties: Properties, topic: str, timeout_s: float = 10.0) -> int:
+    """Return how many partitions a topic has, 0 where there is none; never makes it. Raises: KafkaFailed."""
+    return await asyncio.to_thread(_topic_partitions, properties, topic, timeout_s)
+
+
+async def topic_exists(properties: Properties, topic: str, timeout_s: float = 10.0) -> bool:
+    """Tell whether a topic is there; never makes it. Raises: KafkaFailed."""
+    return await topic_partitions(properties, topic, timeout_s) > 0
+
+
+def _topic_partitions(properties: Properties, topic: str, timeout_s: float) -> int:
+    # A consumer's question does not make the topic, where a producer's does if the broker allows it.
+    settings = {**properties, "allow.auto.create.topics": False, "group.id": "connector-look"}
+    try:
+        asked = Consumer(settings, logger=quiet_logger())
+    except KafkaException as exc:
+        raise refused_settings(exc) from exc
+    try:
+        found = asked.list_topics(topic, timeout_s).topics[topic]
+    except KafkaException as exc:
+        raise KafkaFailed(f"Kafka did not answer: {raised_kind(exc)}") from exc
+    finally:
+        asked.close()
+    if found.error is not None and found.error.code() not in (
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+    ):
+        raise KafkaFailed(f"topic {topic}: {error_kind(found.error)}")
+    return len(found.partitions)
+
+
+class _PartitionFigures(msgspec.Struct):
+    hi_offset: int = -1
+    ls_offset: int = -1
+    fetchq_size: int = 0
+
+
+class _TopicFigures(msgspec.Struct):
+    partitions: dict[int, _PartitionFigures] = {}
+
+
+class _Window(msgspec.Struct):
+    avg: int = 0
+    cnt: int = 0
+
+
+class _BrokerFigures(msgspec.Struct):
+    nodeid: int = -1
+    rtt: _Window = msgspec.field(default_factory=_Window)
+
+
+class _Figures(msgspec.Struct):
+    topics: dict[str, _TopicFigures] = {}
+    brokers: dict[str, _BrokerFigures] = {}
+
+
+_figures = msgspec.json.Decoder(_Figures, strict=False)
+
+
+def read_statistics(text: str) -> Statistics:
+    """Read what is used of the client's figures.
+
+    Units: the client counts round trips in microseconds.
+    """
+    figures = _figures.decode(text)
+    log_ends: dict[Partition, int] = {}
+    queued = 0
+    for topic, of_topic in figures.topics.items():
+        for number, one in of_topic.partitions.items():
+            queued += one.fetchq_size
+            end = one.ls_offset if one.ls_offset >= 0 else one.hi_offset
+            if number >= 0 and end >= 0:
+                log_ends[Partition(topic, number)] = end
+    rtts = {str(b.nodeid): b.rtt.avg / 1e6 for b in figures.brokers.values() if b.nodeid >= 0 and b.rtt.cnt > 0}
+    return Statistics(fetch_queue_bytes=queued, log_ends=log_ends, broker_rtt_s=rtts)
+
+
+class _Sparse(logging.Filter):
+    """One line of each facility in ten seconds: a broker that is away is reported 20 times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last_s: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        facility = record.getMessage().partition(" ")[0][:20]
+        now_s = time.monotonic()
+        if now_s - self._last_s.get(facility, -60.0) < 10.0:
+            return False
+        self._last_s[facility] = now_s
+        return True
+
+
+_sparse = _Sparse()
+
+
+def quiet_logger() -> logging.Logger:
+    """Return the logger that is handed to the clients."""
+    logger = logging.getLogger("librdkafka")
+    logger.addFilter(_sparse)
+    return logger

@@ -1,0 +1,292 @@
+"""A member of a flow's group: confluent-kafka on a thread of its own.
+
+Everything below `_step` and `_shut` runs on that thread, the callbacks too: librdkafka calls them inside consume() and
+close(). Only `_tell` crosses over to the event loop, and waits for it with a deadline.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Literal, TypeVar
+
+import structlog
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from connector.adapters.kafka_assignment import Held, partitions_of, place
+from connector.adapters.kafka_client import (
+    Properties,
+    commit_report,
+    consumer_settings,
+    error_kind,
+    is_fatal,
+    quiet_logger,
+    raised_kind,
+    read_statistics,
+    refused_settings,
+)
+from connector.adapters.kafka_records import read
+from connector.adapters.kafka_starts import Start, Starts, locate
+from connector.domain.record import Partition
+from connector.errors import KafkaFailed
+from connector.pipeline.consume import Assignment, CommitReport, Orders, Owner, Polled, Statistics
+from connector.pipeline.start import Earliest, Latest
+
+T = TypeVar("T")
+OnOutOfRange = Literal["halt", "earliest", "latest"]
+
+_log: Any = structlog.get_logger(__name__)
+
+_BATCH = 500
+_WAIT_S = 0.1
+_GATHER_S = 0.01  # after the first record, for a fuller batch without a wait that anyone sees
+_RESOLVE_S = 10.0
+_AGAIN_S = 1.0
+_CALL_S = 2.0
+_CALLBACK_MARGIN_S = 5.0
+
+
+class KafkaConsumer:
+    """The `Consumer` of pipeline/consume.py. `owner` hears of rebalances while a poll or the close is under way."""
+
+    def __init__(
+        self,
+        properties: Properties,
+        topics: Sequence[str],
+        owner: Owner,
+        starts: Starts,
+        *,
+        on_out_of_range: OnOutOfRange = "halt",
+        drain_s: float = 10.0,
+    ) -> None:
+        self._properties = properties
+        self._topics = list(topics)
+        self._owner = owner
+        self._starts = starts
+        self._on_out_of_range = on_out_of_range
+        self._callback_s = drain_s + _CALLBACK_MARGIN_S
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafka-consumer")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._consumer: Consumer | None = None
+        self._failed: KafkaFailed | None = None
+        self._cluster_id = ""
+        self._held = Held()
+        self._next_try_s = 0.0
+        self._errors: list[str] = []
+        self._commits: list[CommitReport] = []
+        self._statistics: Statistics | None = None
+
+    async def poll(self, orders: Orders) -> Polled:
+        if self._failed is not None:
+            raise self._failed
+        self._loop = asyncio.get_running_loop()
+        try:
+            return await self._loop.run_in_executor(self._thread, self._step, orders)
+        except asyncio.CancelledError:
+            # The records of this poll are gone with it, and later ones must not be committed over them.
+            self._failed = KafkaFailed("a poll was cancelled")
+            raise
+
+    async def close(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        try:
+            await self._loop.run_in_executor(self._thread, self._shut)
+        finally:
+            self._thread.shutdown(wait=False)
+
+    def _step(self, orders: Orders) -> Polled:
+        consumer = self._joined()
+        self._store(consumer, orders.store)
+        self._held.pause(consumer, orders.pause)
+        self._held.resume(consumer, orders.resume)
+        if (self._held.waiting or self._held.stranded) and time.monotonic() >= self._next_try_s:
+            self._try_again(consumer)
+        with self._recorded():
+            polled = self._polled(self._consumed(consumer))
+        if self._failed is not None:
+            raise self._failed
+        return polled
+
+    def _shut(self) -> None:
+        if self._consumer is not None:
+            with self._recorded():
+                self._consumer.close()
+            self._consumer = None
+            if self._failed is not None:
+                _log.warning("consumer closed after a failure", error=str(self._failed))
+
+    def _joined(self) -> Consumer:
+        if self._consumer is None:
+            settings = consumer_settings(self._properties)
+            settings |= {"error_cb": self._on_error, "on_commit": self._on_commit, "stats_cb": self._on_statistics}
+            try:
+                self._consumer = Consumer(settings, logger=quiet_logger())
+                self._consumer.subscribe(
+                    self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+                )
+            except KafkaException as exc:
+                raise refused_settings(exc) from exc
+        return self._consumer
+
+    def _consumed(self, consumer: Consumer) -> list[Message]:
+        first = consumer.consume(1, _WAIT_S)
+        if not first:
+            return first
+        self._held.forgotten.clear()
+        more = consumer.consume(_BATCH - 1, _GATHER_S)
+        # A rebalance inside the second call may have taken the first record's partition, and given it back.
+        return [one for one in first if (one.topic(), one.partition()) not in self._held.forgotten] + more
+
+    def _polled(self, messages: Iterable[Message]) -> Polled:
+        found = read(messages, self._held.started)
+        for error in found.errors:
+            self._on_error(error)
+        standing = found.standing
+        if self._on_out_of_range != "halt":
+            self._held.stranded.update({one.partition: one.offset for one in standing})
+            self._next_try_s = 0.0 if standing else self._next_try_s
+            standing = []
+        polled = Polled(found.records, found.ends, standing, self._errors, self._commits, self._statistics)
+        self._errors, self._commits, self._statistics = [], [], None
+        return polled
+
+    def _store(self, consumer: Consumer, offsets: Mapping[Partition, int]) -> None:
+        try:
+            self._held.store(consumer, offsets)
+        except KafkaException as exc:
+            self._errors.append(raised_kind(exc))
+
+    def _on_assign(self, consumer: Consumer, given: list[TopicPartition]) -> None:
+        partitions = partitions_of(given)
+        with self._recorded():
+            starts = self._resolved(consumer, partitions, _RESOLVE_S)
+            self._held.assign(consumer, {p: starts[p].offset if p in starts else OFFSET_END for p in partitions})
+            self._begin(consumer, partitions, starts)
+
+    def _on_revoke(self, consumer: Consumer, given: list[TopicPartition]) -> None:
+        partitions = partitions_of(given)
+        mine = self._held.mine(partitions)
+        with self._recorded():
+            offsets = self._tell(self._owner.revoked(mine), "revoke") if mine else None
+            # Last: the client commits what is stored when it gives the partitions up on return from here.
+            self._store(consumer, {p: offset for p, offset in (offsets or {}).items() if p in mine})
+        self._held.forget(partitions)
+
+    def _on_lost(self, _consumer: Consumer, given: list[TopicPartition]) -> None:
+        partitions = partitions_of(given)
+        mine = self._held.mine(partitions)
+        self._held.forget(partitions)
+        if mine:
+            with self._recorded():
+                self._tell(self._owner.lost(mine), "lost")
+
+    def _resolved(
+        self, consumer: Consumer, partitions: Collection[Partition], within_s: float
+    ) -> Mapping[Partition, Start]:
+        if not self._cluster_id:
+            try:
+                self._cluster_id = consumer.list_topics(self._topics[0], min(within_s, 5.0)).cluster_id or ""
+            except KafkaException as exc:
+                self._errors.append(raised_kind(exc))
+                return {}
+        return self._starts.resolve(consumer, partitions, within_s)
+
+    def _begin(
+        self, consumer: Consumer, partitions: Iterable[Partition], starts: Mapping[Partition, Start]
+    ) -> list[Partition]:
+        """Commit fresh choices, hold what has none or whose commit failed, hand over the rest, which is returned."""
+        fresh = [place(p, start.offset, start.note) for p, start in starts.items() if start.fresh]
+        ready = dict(starts)
+        if fresh and not self._committed(consumer, fresh):
+            ready = {p: start for p, start in starts.items() if not start.fresh}
+        self._held.hold(consumer, [p for p in partitions if p not in ready])
+        self._next_try_s = time.monotonic() + _AGAIN_S
+        for partition, start in ready.items():
+            self._held.begin(partition, start)
+        if ready:
+            offsets = {p: start.offset for p, start in ready.items()}
+            self._tell(self._owner.assigned(Assignment(self._cluster_id, offsets)), "assign")
+        return list(ready)
+
+    def _committed(self, consumer: Consumer, fresh: list[TopicPartition]) -> bool:
+        try:
+            consumer.store_offsets(offsets=fresh)
+            # Without an argument: it commits what is stored, and is refused once the partition is another's.
+            report = commit_report(None, consumer.commit(asynchronous=False))
+        except KafkaException as exc:
+            report = CommitReport(raised_kind(exc))
+        self._commits.append(report)
+        return not report.kind
+
+    def _try_again(self, consumer: Consumer) -> None:
+        """Start what waits and move what is out of range, where the broker can answer now."""
+        self._next_try_s = time.monotonic() + _AGAIN_S
+        with self._recorded():
+            if self._held.waiting:
+                waiting = list(self._held.waiting)
+                starts = self._resolved(consumer, waiting, _CALL_S)
+                self._held.move(consumer, {p: start.offset for p, start in starts.items()})
+                ready = self._begin(consumer, waiting, starts)
+                if ready:
+                    consumer.resume([place(p) for p in ready])
+            for partition, offset in list(self._held.stranded.items()):
+                self._bring_into_range(consumer, partition, offset)
+
+    def _bring_into_range(self, consumer: Consumer, partition: Partition, offset: int) -> None:
+        at = Earliest() if self._on_out_of_range == "earliest" else Latest()
+        try:
+            start = locate(consumer, partition, at, time.monotonic() + _CALL_S)
+        except KafkaException as exc:
+            self._errors.append(raised_kind(exc))
+            return
+        del self._held.stranded[partition]
+        lost = max(0, start - offset)
+        _log.error("committed offset out of range, moved", partition=str(partition), offset=offset, to=start, lost=lost)
+        if start < offset:
+            # A log that ends before the offset was made anew: what is open of the old one must not mark the new one.
+            self._tell(self._owner.revoked([partition]), "revoke")
+            self._tell(self._owner.assigned(Assignment(self._cluster_id, {partition: start})), "assign")
+        self._held.move(consumer, {partition: start})
+
+    def _tell(self, call: Coroutine[Any, Any, T], what: str) -> T | None:
+        """Have the owner do it on the loop; None where it did not end well in time."""
+        assert self._loop is not None
+        future = asyncio.run_coroutine_threadsafe(call, self._loop)
+        try:
+            failure = future.exception(self._callback_s)
+        except TimeoutError:
+            self._errors.append(f"{what}_timeout")
+            return None
+        except CancelledError:
+            self._errors.append(f"{what}_cancelled")
+            return None
+        if failure is not None:
+            self._failed = KafkaFailed(f"the flow failed at {what}: {type(failure).__name__}")
+            self._failed.__cause__ = failure
+            return None
+        return future.result()
+
+    @contextmanager
+    def _recorded(self) -> Iterator[None]:
+        """Keep a failure for the next poll: raised out of a callback it would come from some other call."""
+        try:
+            yield
+        except KafkaException as exc:
+            self._failed = KafkaFailed(f"Kafka client failed: {raised_kind(exc)}")
+            self._failed.__cause__ = exc
+        except RuntimeError as exc:
+            self._failed = KafkaFailed(f"Kafka client failed: {exc}")
+            self._failed.__cause__ = exc
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._errors.append(error_kind(error))
+        if is_fatal(error):
+            self._failed = KafkaFailed(f"Kafka client failed for good: {error_kind(error)}: {error.str()}")
+
+    def _on_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
+        if error is None or error.code() != KafkaError._NO_OFFSET:
+            self._commits.append(commit_report(error, offsets))
+
+    def _on_statistics(self, text: str) -> None:
+        self._statistics = read_statistics(text)

@@ -1,0 +1,133 @@
+"""Dead letters to Kafka: an idempotent producer whose reports are read on the event loop."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from connector.adapters.kafka_client import Properties, error_kind, is_fatal, quiet_logger, refused_settings
+from connector.pipeline.dead_letter import Letter, LetterFailed
+
+_log: Any = structlog.get_logger(__name__)
+
+_EVERY_S = 0.02
+_TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.INVALID_MSG_SIZE)
+_TIMED_OUT = (KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError._TIMED_OUT_QUEUE)
+# Reports of what was still queued when a fatal error ended the client.
+_ENDED = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
+
+
+def _client(settings: dict[str, Any]) -> Producer:
+    return Producer(settings, logger=quiet_logger())
+
+
+class KafkaProducer:
+    """The `Producer` of pipeline/dead_letter.py; after a fatal error the next letter goes by a new client."""
+
+    def __init__(
+        self,
+        properties: Properties,
+        *,
+        message_timeout_s: float = 30.0,
+        client: Callable[[dict[str, Any]], Producer] = _client,
+    ) -> None:
+        self._client = client
+        self._settings: dict[str, Any] = {
+            "client.id": "connector-dead-letters",
+            "linger.ms": 5,
+            "compression.type": "lz4",
+            **properties,
+            "acks": "all",
+            "enable.idempotence": True,
+            "message.timeout.ms": round(message_timeout_s * 1000),
+            "error_cb": self._on_error,
+        }
+        self._producer: Producer | None = None
+        self._spoiled = False
+        self._pending: set[asyncio.Future[None]] = set()
+        self._serving: asyncio.Task[None] | None = None
+
+    def produce(self, letter: Letter) -> "asyncio.Future[None]":
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def reported(error: KafkaError | None, _message: Message) -> None:
+            self._pending.discard(future)
+            if error is not None and is_fatal(error):
+                self._spoiled = True
+            if future.done():
+                return
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(LetterFailed(_failure(error)))
+
+        try:
+            self._current().produce(
+                letter.topic, letter.value, letter.key, headers=list(letter.headers), on_delivery=reported
+            )
+        except KafkaException as exc:
+            error = exc.args[0]
+            self._spoiled = self._spoiled or is_fatal(error)
+            future.set_exception(LetterFailed(_failure(error)))
+        except BufferError:
+            future.set_exception(LetterFailed("refused"))
+        else:
+            self._pending.add(future)
+            if self._serving is None or self._serving.done():
+                self._serving = asyncio.create_task(self._serve())
+        return future
+
+    async def close(self, within_s: float = 10.0) -> None:
+        """Wait for what is pending, then give up on it."""
+        if self._pending:
+            await asyncio.wait(self._pending, timeout=within_s)
+        self._end("timed_out")
+        if self._serving is not None:
+            self._serving.cancel()
+
+    async def _serve(self) -> None:
+        # A poll of no wait runs the reports here, on the loop: a future needs no other thread.
+        while self._pending:
+            if self._producer is not None:
+                self._producer.poll(0)
+            if self._spoiled:
+                self._end("fatal")
+            await asyncio.sleep(_EVERY_S)
+
+    def _current(self) -> Producer:
+        if self._spoiled:
+            self._end("fatal")
+        if self._producer is None:
+            try:
+                self._producer = self._client(self._settings)
+            except KafkaException as exc:
+                raise refused_settings(exc) from exc
+        return self._producer
+
+    def _end(self, kind: str) -> None:
+        """Let go of the client, and fail what it has not reported."""
+        producer, self._producer, self._spoiled = self._producer, None, False
+        if producer is not None:
+            producer.purge(in_queue=True, in_flight=True, blocking=False)
+        for future in self._pending:
+            if not future.done():
+                future.set_exception(LetterFailed(kind))
+        self._pending.clear()
+
+    def _on_error(self, error: KafkaError) -> None:
+        if is_fatal(error):
+            _log.error("dead letter producer failed, a new one is made", kind=error_kind(error))
+            self._spoiled = True
+
+
+def _failure(error: KafkaError) -> str:
+    if is_fatal(error) or error.code() in _ENDED:
+        return "fatal"
+    if error.code() in _TOO_LARGE:
+        return "too_large"
+    if error.code() in _TIMED_OUT:
+        return "timed_out"
+    _log.warning("dead letter refused", kind=error_kind(error))
+    return "refused"

@@ -1,0 +1,166 @@
+"""`connector run`: every enabled sink's flow, until SIGTERM."""
+
+import asyncio
+import faulthandler
+import hashlib
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import structlog
+
+from connector import __version__
+from connector.adapters.clock import SystemClock
+from connector.adapters.kafka_client import topic_exists
+from connector.adapters.status_server import StatusServer
+from connector.app import Plan, Process, letters_topic, make_metrics
+from connector.errors import ConnectorError, KafkaFailed
+from connector.observe.metrics import Metrics
+from connector.observe.status import Check, SinkStatus
+from connector.pipeline.flow import Flow
+
+STALL_S = 10.0
+BEAT_S = 1.0
+LOOK_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Run:
+    """The flows of a process, and what its status server tells of them."""
+
+    def __init__(self, plan: Plan, process: Process, metrics: Metrics) -> None:
+        self.flows: Mapping[str, Flow] = {sink.name: process.flow(sink) for sink in plan.sinks}
+        self._plan = plan
+        self._process = process
+        self._metrics = metrics
+        self._missing_topics: dict[str, str] = {}
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Drain and end; a second call ends at once."""
+        self._stopping = True
+        log.info("stopping: draining what is in flight")
+        for flow in self.flows.values():
+            flow.stop()
+
+    def alive(self) -> bool:
+        return True
+
+    def checks(self) -> Mapping[str, Check]:
+        """Name every condition of readiness and whether it holds."""
+        checks = {"running": Check(not self._stopping, "stopping" if self._stopping else "")}
+        for sink, flow in self.flows.items():
+            trouble = flow.trouble()
+            checks[f"kafka.{sink}"] = Check(flow.joined, "" if flow.joined else "no assignment from Kafka yet")
+            for name in ("vendor", "registry", "guard", "partitions", "dead_letters"):
+                checks[f"{name}.{sink}"] = Check(name not in trouble, trouble.get(name, ""))
+            if sink in self._missing_topics:
+                checks[f"dead_letters.{sink}"] = Check(False, self._missing_topics[sink])
+        return checks
+
+    def sinks(self) -> Sequence[SinkStatus]:
+        return [flow.status() for flow in self.flows.values()]
+
+    async def serve(self) -> None:
+        """Run all flows to their end. Raises: KafkaFailed, once the others have drained."""
+        background = [asyncio.create_task(self._beat()), asyncio.create_task(self._look())]
+        flows = [
+            asyncio.create_task(flow.run(partial(self._process.consumer, sink))) for sink, flow in self.flows.items()
+        ]
+        try:
+            await asyncio.wait(flows, return_when=asyncio.FIRST_EXCEPTION)
+            self.stop()
+            results = await asyncio.gather(*flows, return_exceptions=True)
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _beat(self) -> None:
+        """Notice a blocked loop: it is counted, and what blocks it is printed once by the watchdog."""
+        expected_s = time.monotonic()
+        while True:
+            faulthandler.dump_traceback_later(STALL_S)
+            late_s = time.monotonic() - expected_s
+            if late_s > STALL_S:
+                log.error("the event loop stood still", seconds=round(late_s, 1))
+                for flow in self.flows.values():
+                    flow.metrics.stalled()
+            expected_s = time.monotonic() + BEAT_S
+            await asyncio.sleep(BEAT_S)
+
+    async def _look(self) -> None:
+        """Look after what nobody reports: the dead-letter topics, the gauges of the process."""
+        settings = self._plan.settings
+        while True:
+            for sink in self.flows:
+                topic = letters_topic(settings.connector, sink)
+                try:
+                    exists = await topic_exists(settings.kafka, topic)
+                except KafkaFailed as failure:
+                    self._missing_topics[sink] = str(failure)
+                    continue
+                if exists:
+                    self._missing_topics.pop(sink, None)
+                elif sink not in self._missing_topics:
+                    self._missing_topics[sink] = f"topic {topic} does not exist; create it"
+                    log.error("the dead-letter topic does not exist; create it", letters_topic=topic, sink=sink)
+            for name, check in self.checks().items():
+                self._metrics.ready(name, check.ok)
+            self._metrics.connections(self._process.http.open_connections())
+            self._metrics.schema_cache(len(self._process.decoder))
+            await asyncio.sleep(LOOK_S)
+
+
+async def run(plan: Plan) -> int:
+    """Serve until a signal asks to stop; return the exit code."""
+    metrics, registry = make_metrics(plan.settings)
+    clock = SystemClock()
+    process = Process(plan, metrics, clock)
+    metrics.started(__version__, _fingerprint(plan), clock.now_ms() / 1000)
+    serving = Run(plan, process, metrics)
+    connector = plan.settings.connector
+    server = StatusServer(connector.http_host, connector.http_port, serving, registry)
+    _on_signals(serving)
+    await server.start()
+    log.info("started", version=__version__, sinks=[sink.name for sink in plan.sinks], http_port=server.port)
+    for warning in plan.settings.warnings:
+        log.warning(warning)
+    try:
+        await serving.serve()
+    except ConnectorError as failure:
+        log.error("ended by a failure", error=str(failure))
+        return 1
+    finally:
+        await process.close()
+        await server.stop()
+    log.info("stopped", version=__version__)
+    return 0
+
+
+def _on_signals(serving: Run) -> None:
+    """The first SIGTERM or SIGINT drains; the second ends the process where it stands: nothing uncertain is committed."""
+    asked = False
+
+    def received(number: signal.Signals) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(128 + number)
+        asked = True
+        serving.stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, received, number)
+
+
+def _fingerprint(plan: Plan) -> str:
+    """Return a hash that differs between replicas with different settings, and tells nothing of them."""
+    shown = repr((sorted(plan.settings.kafka), plan.settings.registry, plan.settings.connector, plan.settings.delivery))
+    return hashlib.sha256(shown.encode()).hexdigest()[:12]

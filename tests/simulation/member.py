@@ -1,0 +1,243 @@
+"""A member of the group as the flow sees it, with what the client library does behind it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Collection
+
+from connector.domain.record import Partition, Record
+from connector.errors import KafkaFailed
+from connector.pipeline.consume import Assignment, CommitReport, Orders, Owner, Polled
+from tests.simulation.broker import Broker, Change
+from tests.simulation.loop import Host
+from tests.simulation.records import Tenure
+
+CLUSTER = "simulated"
+MOST_GAP_S = 5.0
+CALLBACK_SLACK_S = 1.0
+
+
+class Member:
+    """The `Consumer` of one process. Callbacks are awaited inside `poll` and `close`, which then do not return."""
+
+    def __init__(self, broker: Broker, host: Host, owner: Owner) -> None:
+        self.host = host
+        self.changes: deque[Change] = deque()
+        self.fenced = False
+        self.closed = False
+        self.generation = 0
+        self._broker = broker
+        self._owner = owner
+        self._tenures: dict[Partition, Tenure] = {}
+        self._positions: dict[Partition, int] = {}
+        self._ended: dict[Partition, int] = {}
+        self._paused: set[Partition] = set()
+        self._stored: dict[Partition, int] = {}
+        self._reports: list[CommitReport] = []
+        self._busy = False
+        self._polled_s = broker.loop.time()
+        broker.after(broker.chance.uniform(0.1, 2.0), broker.join, self)
+        broker.after(broker.scenario.commit_every_s, self._commit_regularly)
+        broker.after(MOST_GAP_S, self._watch)
+
+    async def poll(self, orders: Orders) -> Polled:
+        self._enter()
+        broker, chance = self._broker, self._broker.chance
+        try:
+            self._obey(orders)
+            await self._rebalance()
+            available = any(self._available(partition) for partition in self._tenures)
+            await asyncio.sleep(chance.uniform(0.0, 0.02) if available else chance.uniform(0.05, 0.5))
+            await self._rebalance()
+            records = self._fetch()
+            reports, self._reports = self._reports, []
+            errors = ["transport"] if broker.weather.has("commits") and chance.random() < 0.3 else []
+            return Polled(records, self._ends(), (), errors, reports)
+        finally:
+            self._busy = False
+            self._polled_s = broker.loop.time()
+
+    async def close(self) -> None:
+        self._enter()
+        self.closed = True
+        self.changes.clear()
+        if self.fenced:
+            await self._lose()
+        else:
+            await self._give_up(list(self._tenures))
+        self._broker.leave(self)
+        self._busy = False
+
+    def killed(self) -> None:
+        """End with the process: nothing is stored or committed any more; the broker notices by the session."""
+        self.closed = True
+        for tenure in list(self._tenures.values()):
+            self._broker.oracle.end(tenure, "killed")
+        broker = self._broker
+        broker.after(broker.scenario.session_s, broker.evict, self, "its process died")
+
+    def _enter(self) -> None:
+        if self.host.gone:
+            raise asyncio.CancelledError
+        if self._busy:
+            self._broker.story.violated("consumer", f"{self.host.name} uses its consumer twice at once")
+        if self.closed:
+            raise KafkaFailed("the consumer is closed")
+        self._busy = True
+
+    def _obey(self, orders: Orders) -> None:
+        for partition, offset in orders.store.items():
+            self._store(partition, offset)
+        self._paused |= {partition for partition in orders.pause if partition in self._tenures}
+        self._paused -= set(orders.resume)
+
+    def _store(self, partition: Partition, offset: int) -> None:
+        if partition in self._tenures:
+            self._stored[partition] = offset
+
+    # Records
+
+    def _available(self, partition: Partition) -> bool:
+        if partition in self._paused:
+            return False
+        position, end = self._positions[partition], self._broker.maker.ends[partition]
+        return position < end or self._ended.get(partition) != end
+
+    def _fetch(self) -> list[Record]:
+        chance, broker = self._broker.chance, self._broker
+        partitions = [partition for partition in self._tenures if partition not in self._paused]
+        chance.shuffle(partitions)
+        left = chance.randint(1, broker.scenario.largest_poll)
+        records = []
+        for partition in partitions:
+            fates = broker.fetch(partition, self._positions[partition], left)
+            left -= len(fates)
+            if fates:
+                self._positions[partition] = fates[-1].record.offset + 1
+                self._note(self._tenures[partition], fates[-1].record.offset)
+                records += [fate.record for fate in fates]
+            if left <= 0:
+                break
+        if records:
+            broker.story.say("{} reads {}", self.host.name, [f"{one.partition}@{one.offset}" for one in records])
+        return records
+
+    def _note(self, tenure: Tenure, highest: int) -> None:
+        """Check that no more is open than the span allows, but for what one more poll brings."""
+        tenure.highest = highest
+        scenario = self._broker.scenario
+        log, checked = self._broker.oracle.logs[tenure.partition], tenure.checked
+        while checked < len(log) and log[checked].resolved_for(self.host):
+            checked += 1
+        first = log[checked].record.offset if checked < len(log) else highest + 1
+        slack = 2 * scenario.largest_poll * scenario.largest_gap
+        if highest - first > scenario.options.max_ahead + slack:
+            text = f"{self.host.name} has {tenure.partition} open from {first} to {highest}"
+            self._broker.story.violated("span", text)
+
+    def _ends(self) -> dict[Partition, int]:
+        """Return the positions of logs whose end was reached since it last was."""
+        reached = {}
+        for partition, position in self._positions.items():
+            end = self._broker.maker.ends[partition]
+            caught_up = not self._broker.fetch(partition, position, 1)
+            if partition not in self._paused and caught_up and self._ended.get(partition) != end:
+                self._ended[partition] = self._positions[partition] = reached[partition] = end
+        return reached
+
+    # Rebalances
+
+    async def _rebalance(self) -> None:
+        if self.fenced:
+            await self._lose()
+            self.fenced = False
+            self.generation += 1
+            self._broker.after(self._broker.chance.uniform(0.1, 2.0), self._broker.join, self)
+        while self.changes and not self.fenced:
+            kind = self.changes[0].kind
+            partitions = []
+            while self.changes and self.changes[0].kind == kind:
+                partitions.append(self.changes.popleft().partition)
+            await asyncio.sleep(self._broker.chance.uniform(0.0, 0.1))
+            if kind == "assign":
+                await self._take(partitions)
+            else:
+                await self._give_up(partitions)
+
+    async def _take(self, partitions: list[Partition]) -> None:
+        broker = self._broker
+        mine = [partition for partition in partitions if broker.owners[partition] is self and not self.fenced]
+        if not mine:
+            return
+        starts = {partition: broker.committed.get(partition, 0) for partition in mine}
+        for partition, start in starts.items():
+            self._tenures[partition] = broker.oracle.begin(self.host, partition, start)
+            self._positions[partition] = start
+        broker.story.say("{} is assigned {}", self.host.name, {str(one): at for one, at in starts.items()})
+        await self._owner.assigned(Assignment(CLUSTER, starts))
+
+    async def _give_up(self, partitions: Collection[Partition]) -> None:
+        mine = [partition for partition in partitions if partition in self._tenures]
+        broker, began_s, offsets = self._broker, self._broker.loop.time(), {}
+        if mine:
+            broker.story.say("{} must give up {}", self.host.name, list(map(str, mine)))
+            offsets = dict(await self._owner.revoked(mine))
+            took_s = broker.loop.time() - began_s
+            if took_s > broker.scenario.options.drain_s + CALLBACK_SLACK_S and self.host.thawed_s < began_s:
+                broker.story.violated("drain", f"{self.host.name} drained for {took_s:.1f} s")
+        for partition in mine:
+            if partition in offsets:
+                self._store(partition, offsets[partition])
+            tenure = self._tenures[partition]
+            refused = self._commit(partition)
+            broker.oracle.end(tenure, "lost" if self.fenced else "revoked", self._stored.get(partition))
+            if refused and not self.fenced:
+                tenure.ended = "uncommitted"
+            self._forget(partition)
+        for partition in partitions:
+            broker.released(self, partition)
+
+    async def _lose(self) -> None:
+        self.changes.clear()
+        mine = list(self._tenures)
+        for partition in mine:
+            self._stored.pop(partition, None)
+        if mine:
+            self._broker.story.say("{} has lost {}", self.host.name, list(map(str, mine)))
+            await self._owner.lost(mine)
+        for partition in mine:
+            self._broker.oracle.end(self._tenures[partition], "lost")
+            self._forget(partition)
+
+    def _forget(self, partition: Partition) -> None:
+        del self._tenures[partition], self._positions[partition]
+        self._ended.pop(partition, None)
+        self._stored.pop(partition, None)
+        self._paused.discard(partition)
+
+    # Behind the flow's back
+
+    def _commit_regularly(self) -> None:
+        if self.closed:
+            return
+        if self.host.up:
+            for partition in list(self._stored):
+                self._commit(partition)
+        self._broker.after(self._broker.scenario.commit_every_s, self._commit_regularly)
+
+    def _commit(self, partition: Partition) -> str:
+        """Commit what is stored, if anything is; a failed one is tried again with the next."""
+        offset = self._stored.get(partition)
+        if offset is None or self._broker.committed.get(partition) == offset:
+            return ""
+        error = self._broker.commit(self, self._tenures[partition], offset)
+        self._reports.append(CommitReport(error, {partition: offset}))
+        return error
+
+    def _watch(self) -> None:
+        """Check that polling goes on."""
+        if self.closed:
+            return
+        idle_s = self._broker.loop.time() - max(self._polled_s, self.host.thawed_s)
+        if self.host.up and not self._busy and idle_s > MOST_GAP_S:
+            self._broker.story.violated("poll", f"{self.host.name} has not polled for {idle_s:.1f} s")
+        self._broker.after(MOST_GAP_S, self._watch)

@@ -1,0 +1,227 @@
+"""The truth outside of the flow, and the invariants. Told of everything at the moment it happens."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from connector.domain.record import Partition
+from connector.pipeline.dead_letter import Letter
+from tests.simulation.loop import Host
+from tests.simulation.records import Fate, Key, Tenure
+from tests.simulation.scenario import POISON, UNSENT, Scenario
+from tests.simulation.story import Story
+
+# How often a good record must have failed before it may be given up as exhausted.
+FAILURES_TO_EXHAUST = 5
+
+
+class Sent(Struct, frozen=True):
+    """One payload on its way, and under which tenure it was sent."""
+
+    fate: Fate
+    role: str
+    tenure: Tenure | None
+
+
+class Oracle:
+    """Knows every record, who holds which partition, and what everybody was told."""
+
+    def __init__(self, scenario: Scenario, story: Story) -> None:
+        self.logs: dict[Partition, list[Fate]] = {partition: [] for partition in scenario.partitions}
+        self.fates: dict[int, Fate] = {}
+        self.duplicates = 0
+        self.sends = 0
+        self._scenario = scenario
+        self._story = story
+        self._chains: defaultdict[Key, list[Fate]] = defaultdict(list)
+        self._passed: defaultdict[Key, int] = defaultdict(int)
+        self._places: dict[Fate, int] = {}
+        self._held: dict[tuple[Host, Partition], Tenure] = {}
+
+    def produced(self, fate: Fate) -> None:
+        self.fates[fate.number] = fate
+        self.logs[fate.record.partition].append(fate)
+        if fate.key is not None:
+            chain = self._chains[fate.key]
+            self._places[fate] = len(chain)
+            chain.append(fate)
+
+    # Who holds what
+
+    def begin(self, host: Host, partition: Partition, start: int) -> Tenure:
+        tenure = Tenure(host, partition, start, self.index(partition, start))
+        self._held[host, partition] = tenure
+        return tenure
+
+    def end(self, tenure: Tenure, how: str, final: int | None = None) -> None:
+        """Note that a partition was given up: revoked (with the offset to commit), lost or killed."""
+        self._held.pop((tenure.host, tenure.partition), None)
+        if tenure.ended:
+            return
+        tenure.ended = "revoked" if how == "revoked" else "killed" if how == "killed" else "lost"
+        log = self.logs[tenure.partition]
+        for at in range(tenure.checked, len(log)):
+            if not log[at].resolved_for(tenure.host):
+                tenure.open_at = log[at].record.offset
+                break
+        self._story.say("{} ends {} ({}), stores {}", tenure.host.name, tenure.partition, how, final)
+
+    def committed(self, tenure: Tenure, offset: int) -> None:
+        """Check a commit that the broker takes: I2."""
+        log = self.logs[tenure.partition]
+        while tenure.checked < len(log) and log[tenure.checked].record.offset < offset:
+            fate = log[tenure.checked]
+            if not fate.resolved_for(tenure.host):
+                self._story.violated("I2", f"{tenure.host.name} commits {offset} over unresolved {fate.place}")
+                return
+            tenure.checked += 1
+
+    # What is sent and taken
+
+    def sending(self, host: Host, endpoint: str, entries: Sequence[tuple[int, str, str, bytes]]) -> list[Sent]:
+        """Check a request as it starts: ownership, order, identity. Entries are (number, role, id, body)."""
+        self.sends += 1
+        itemised = self._scenario.endpoints[endpoint].itemised
+        ahead: set[tuple[Fate, str]] = set()
+        keys: set[Key] = set()
+        sent = []
+        for number, role, ident, body in entries:
+            fate = self.fates[number]
+            tenure = self._held.get((host, fate.record.partition))
+            if tenure is None:
+                self._story.violated("handover", f"{host.name} sends {fate.place} after it gave the partition up")
+            if fate.bodies.setdefault(role, (ident, body)) != (ident, body):
+                self._story.violated("I4", f"{fate.place} {role} is sent with another id or other bytes")
+            if role not in fate.roles or role != endpoint:
+                self._story.violated("I1", f"{fate.place} is sent as {role} to {endpoint}, wanted {fate.roles}")
+            if fate.key is not None:
+                if itemised and fate.key in keys:
+                    self._story.violated("I3", f"{fate.place} shares an itemised request with another of its key")
+                keys.add(fate.key)
+                self._check_order(host, fate, role, ahead)
+            ahead.add((fate, role))
+            sent.append(Sent(fate, role, tenure))
+        return sent
+
+    def _check_order(self, host: Host, fate: Fate, role: str, ahead: set[tuple[Fate, str]]) -> None:
+        assert fate.key is not None
+        chain, place = self._chains[fate.key], self._places[fate]
+        at = self._passed[fate.key]
+        while at < place and chain[at].settled:
+            at += 1
+        self._passed[fate.key] = max(at, self._passed[fate.key])
+        before = [(earlier, one) for earlier in chain[at:place] if not earlier.settled for one in earlier.roles]
+        if fate.kind not in POISON:
+            before += [(fate, one) for one in fate.roles[: fate.roles.index(role)]]
+        for earlier, one in before:
+            if one not in earlier.told and one not in earlier.refused and (earlier, one) not in ahead:
+                text = f"{host.name} sends {fate.place} {role} while {earlier.place} {one} is open"
+                self._story.violated("I3", text)
+                return
+
+    def taken(self, one: Sent) -> None:
+        """Check an item as the vendor takes it: I4."""
+        fate, tenure = one.fate, one.tenure
+        if fate.kind in POISON:
+            self._story.violated("model", f"the vendor takes {fate.place}")
+        earlier = fate.taken.setdefault(one.role, [])
+        if earlier:
+            self.duplicates += 1
+            why = self._excuse(fate, one.role, tenure)
+            self._story.say("duplicate {} {}: {}", fate.place, one.role, why or "no excuse")
+            if not why or self._scenario.calm:
+                self._story.violated("I4", f"{fate.place} {one.role} is delivered again without a reason ({why})")
+        earlier.append(tenure)
+
+    def _excuse(self, fate: Fate, role: str, tenure: Tenure | None) -> str:
+        """Say why a second delivery could not be avoided; empty where it could."""
+        told = fate.told.get(role)
+        if told is None:
+            return "nobody was told of the first"
+        if told is tenure:
+            return ""
+        if told.ended != "revoked":
+            return f"the first was told to {told.host.name}, which has {told.ended or 'not noticed its eviction'}"
+        if told.open_at is not None and told.open_at <= fate.record.offset:
+            return f"the drain left {told.open_at} open below it"
+        return ""
+
+    def heard(self, host: Host, one: Sent, word: str) -> None:
+        """Note a verdict that reached a live process: ok, bad or anything else."""
+        if word == "ok":
+            one.fate.told[one.role] = one.tenure
+            one.fate.heard.setdefault(host, set()).add(one.role)
+        elif word == "bad":
+            one.fate.refused.add(one.role)
+        else:
+            one.fate.failures += 1
+            one.fate.ambiguous |= word == "ambiguous"
+
+    # Letters
+
+    def letter(self, host: Host, letter: Letter, now_ms: int) -> Fate | None:
+        """Check a letter as it is produced: whose it is, why, and its bytes."""
+        notes = dict(letter.headers)
+        partition = Partition(_text(notes, "topic"), int(_text(notes, "partition")))
+        offset, reason = int(_text(notes, "offset")), _text(notes, "reason")
+        fate = self._at(partition, offset)
+        if fate is None:
+            self._story.violated("I1", f"{host.name} writes a letter of no record: {partition}@{offset}")
+            return None
+        trimmed = notes.get("connector.trimmed", b"")
+        record = fate.record
+        own = letter.headers[: len(record.headers)] == record.headers or trimmed in (b"headers", b"value")
+        if letter.key != record.key or not own or (letter.value != record.value and trimmed != b"value"):
+            self._story.violated("I1", f"the letter of {fate.place} does not hold its bytes")
+        if (host, partition) not in self._held:
+            self._story.violated("handover", f"{host.name} writes a letter of {fate.place} after it gave it up")
+        if not self._may_be_lettered(fate, reason, now_ms):
+            self._story.violated("I1", f"{fate.place} becomes a dead letter: {reason}")
+        fate.letter_tried = True
+        return fate
+
+    def written(self, host: Host, fate: Fate) -> None:
+        """Note a letter in the topic; a second one needs a reason."""
+        tenure = self._held.get((host, fate.record.partition))
+        if host in fate.written and tenure is not None and tenure in fate.letters:
+            self._story.violated("I4", f"a second letter of {fate.place} though the first was acknowledged")
+        fate.letters.append(tenure)
+
+    def _may_be_lettered(self, fate: Fate, reason: str, now_ms: int) -> bool:
+        options = self._scenario.options
+        age_s = (now_ms - fate.record.timestamp_ms) / 1000
+        if fate.skipped:
+            return False
+        if reason == "exhausted":
+            return fate.failures >= FAILURES_TO_EXHAUST
+        if reason == "expired":
+            return options.max_age_s is not None and (age_s > options.max_age_s or self._clocks_jump)
+        if reason == "ambiguous":
+            return options.ambiguous == "dead_letter" and fate.ambiguous and not self._scenario.replay_safe
+        if reason == "schema_not_found":
+            return fate.denied and (age_s > options.schema_grace_s or self._clocks_jump)
+        return fate.kind in UNSENT or fate.kind in ("poison", "forbidden", "big")
+
+    @property
+    def _clocks_jump(self) -> bool:
+        return any(deed.kind == "clock" for deed in self._scenario.deeds)
+
+    # The end
+
+    def open(self) -> Iterable[Fate]:
+        """Return the records that have no end yet."""
+        return (fate for fate in self.fates.values() if not fate.resolved)
+
+    def index(self, partition: Partition, offset: int) -> int:
+        return bisect_left(self.logs[partition], offset, key=lambda fate: fate.record.offset)
+
+    def _at(self, partition: Partition, offset: int) -> Fate | None:
+        log = self.logs.get(partition, [])
+        at = self.index(partition, offset) if log else 0
+        return log[at] if at < len(log) and log[at].record.offset == offset else None
+
+
+def _text(notes: Mapping[str, bytes | None], name: str) -> str:
+    return (notes.get("connector." + name) or b"").decode()

@@ -1,0 +1,215 @@
+"""What one run is like, drawn from its seed. Pure."""
+
+import random
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from connector.domain.record import Partition
+from connector.pipeline.options import Options, RouteOptions
+from connector.sinks.contract import Endpoint, Limits
+from tests.simulation.sink import ITEM_BYTES, Shape, make_endpoints
+
+Theme = Literal["calm", "vendor", "letters", "crashes", "storm", "everything"]
+WindowKind = Literal["down", "refusing", "hanging", "limited", "unauthorised", "slow", "registry", "letters", "commits"]
+DeedKind = Literal["kill", "stop", "freeze", "evict", "leave", "join", "clock"]
+
+THEMES: tuple[Theme, ...] = ("calm", "vendor", "letters", "crashes", "storm", "everything")
+
+SKIPPED = ("tombstone", "ignored", "denied", "elsewhere", "unwanted")
+UNSENT = ("undecodable", "untranslatable", "missing_schema", "oversize")
+POISON = ("poison", "forbidden", "big", "stubborn")
+RARE = ("late_schema", "known_late", *SKIPPED, *UNSENT, *POISON)
+
+
+class Window(Struct, frozen=True):
+    """A time in which something fails. Units: seconds; `retry_after_s` 0 for a reply that asks nothing."""
+
+    kind: WindowKind
+    from_s: float
+    to_s: float
+    retry_after_s: float = 0.0
+
+
+class Deed(Struct, frozen=True):
+    """Something done to a process. Units: seconds; `for_s` how long it lasts, or how far a clock jumps."""
+
+    kind: DeedKind
+    at_s: float
+    replica: int
+    for_s: float = 0.0
+
+
+class Vendor(Struct, frozen=True):
+    """How the vendor behaves outside of windows: weights of what a request comes to, and latency."""
+
+    mix: Mapping[str, float]
+    latency_s: tuple[float, float]
+    most_bytes: int
+    item_later: float
+
+
+class Scenario(Struct, frozen=True):
+    """Everything about a run but its course."""
+
+    seed: int
+    theme: Theme
+    shape: Shape
+    endpoints: Mapping[str, Endpoint]
+    replay_safe: bool
+    options: Options
+    partitions: tuple[Partition, ...]
+    replicas: int
+    records: int
+    keys: int
+    kinds: Mapping[str, float]
+    produce_s: float
+    quiet_s: float
+    windows: tuple[Window, ...]
+    deeds: tuple[Deed, ...]
+    vendor: Vendor
+    session_s: float
+    commit_every_s: float
+    largest_gap: int
+    largest_poll: int
+
+    @property
+    def calm(self) -> bool:
+        return self.theme == "calm"
+
+
+def draw(seed: int) -> Scenario:
+    """Draw the scenario of a seed."""
+    chance = random.Random(f"{seed}/scenario")
+    theme = chance.choice(THEMES)
+    shape: Shape = chance.choice(("plain", "items", "two", "merged"))
+    quiet_s = chance.uniform(5, 45)
+    replicas = chance.choice((1, 2, 2, 3))
+    kinds = _kinds(theme, chance)
+    topics = [f"t{n}" for n in range(chance.choice((1, 1, 2)))]
+    partitions = tuple(Partition(topic, n) for topic in topics for n in range(chance.randint(1, 4)))
+    return Scenario(
+        seed=seed,
+        theme=theme,
+        shape=shape,
+        endpoints=_endpoints(theme, shape, chance),
+        replay_safe=chance.random() < 0.7,
+        options=_options(theme, kinds, chance),
+        partitions=partitions,
+        replicas=replicas,
+        records=chance.randint(40, 250),
+        keys=chance.choice((10, 50) if needs_company(kinds) else (1, 3, 10, 50)),
+        kinds=kinds,
+        produce_s=chance.uniform(0, quiet_s),
+        quiet_s=quiet_s,
+        windows=_windows(theme, quiet_s, chance),
+        deeds=_deeds(theme, quiet_s, replicas, chance),
+        vendor=_vendor(theme, chance),
+        session_s=chance.uniform(4, 10),
+        commit_every_s=chance.choice((0.2, 1.0, 5.0)),
+        largest_gap=chance.choice((1, 1, 3, 20)),
+        largest_poll=chance.choice((1, 5, 20, 100)),
+    )
+
+
+def needs_company(kinds: Mapping[str, float]) -> bool:
+    """Whether there are records whose fault is told from the vendor's only by how others fare."""
+    return "stubborn" in kinds or "forbidden" in kinds
+
+
+def _kinds(theme: Theme, chance: random.Random) -> dict[str, float]:
+    """Weights of the kinds of records; bad ones stay below what trips the guard."""
+    kinds = {"good": 100.0}
+    if theme == "calm":
+        return kinds | {kind: 3.0 for kind in SKIPPED}
+    few = 6 if theme in ("letters", "everything") else 2
+    for kind in chance.sample(RARE, few):
+        kinds[kind] = chance.uniform(0.5, 3.0)
+    if "stubborn" in kinds:
+        kinds["stubborn"] = 0.5
+    return kinds
+
+
+def _options(theme: Theme, kinds: Mapping[str, float], chance: random.Random) -> Options:
+    # What is wrong with these shows only beside healthy traffic of other keys, which must not be held up by the span.
+    roomy = needs_company(kinds)
+    return Options(
+        letters_topic="dead.simulated",
+        lanes=chance.randint(1, 8),
+        budget_bytes=8 << 20,
+        max_ahead=100_000 if roomy else chance.choice((10, 30, 100, 100_000)),
+        max_age_s=chance.uniform(5, 60) if theme == "everything" and chance.random() < 0.2 else None,
+        drain_s=60.0 if theme == "calm" else chance.choice((0.5, 3.0, 10.0)),
+        park_s=chance.choice((5.0, 20.0, 60.0)),
+        ambiguous="dead_letter" if theme != "calm" and chance.random() < 0.15 else "resend",
+        order_by=chance.choice(("key", "user", "none") if roomy else ("key", "key", "user", "partition", "none")),
+        schema_grace_s=chance.uniform(1, 10),
+        retry_first_s=chance.choice((0.1, 0.5, 1.0)),
+        retry_longest_s=chance.choice((2.0, 10.0, 60.0)),
+        route=RouteOptions(deny=("denied",)),
+    )
+
+
+def _endpoints(theme: Theme, shape: Shape, chance: random.Random) -> dict[str, Endpoint]:
+    merged = shape == "merged"
+    limits = Limits(
+        items=chance.choice((1, 3, 10, 50)),
+        request_bytes=chance.choice((4_000, 50_000)),
+        item_bytes=ITEM_BYTES,
+        linger_s=chance.choice((0.0, 0.2, 1.0)),
+        members=5 if merged else 1,
+        item_overhead=30 if merged else 1,
+        member_overhead=1 if merged else 0,
+    )
+    timeout_s = 15.0 if theme == "calm" else chance.choice((2.0, 5.0, 15.0))
+    rate = chance.choice((None, None, 20.0))
+    return make_endpoints(shape, limits, timeout_s, one_quota=chance.random() < 0.5, rate=rate)
+
+
+def _vendor(theme: Theme, chance: random.Random) -> Vendor:
+    slow = 0.3 if theme == "calm" else chance.choice((0.05, 0.3, 1.0, 3.0))
+    mix = {"ok": 100.0}
+    if theme in ("vendor", "everything", "storm", "crashes") and chance.random() < 0.8:
+        faults = ("429", "429_after", "500", "503_after", "not_sent", "taken_silent", "lost_silent", "taken_reset",
+                  "lost_reset", "garbage_taken", "garbage_lost")  # fmt: skip
+        for fault in chance.sample(faults, chance.randint(1, 5)):
+            mix[fault] = chance.choice((1.0, 5.0, 20.0))
+    most_bytes = chance.choice((2_000, 10_000)) if theme in ("letters", "everything") else 1 << 20
+    return Vendor(mix, (0.01, slow), most_bytes, 0.0 if theme == "calm" else chance.choice((0.0, 0.1)))
+
+
+def _windows(theme: Theme, quiet_s: float, chance: random.Random) -> tuple[Window, ...]:
+    if theme == "calm":
+        return ()
+    kinds: dict[Theme, tuple[WindowKind, ...]] = {
+        "vendor": ("down", "refusing", "hanging", "limited", "unauthorised", "slow"),
+        "letters": ("letters", "registry", "unauthorised", "commits"),
+        "crashes": ("commits", "down", "slow"),
+        "storm": ("commits", "slow", "hanging", "limited"),
+        "everything": ("down", "refusing", "hanging", "limited", "unauthorised", "slow", "registry", "letters", "commits"),
+    }
+    made = []
+    for _ in range(chance.randint(0, 4)):
+        from_s = chance.uniform(0, quiet_s)
+        to_s = min(quiet_s, from_s + chance.uniform(0.5, 20))
+        made.append(Window(chance.choice(kinds[theme]), from_s, to_s, chance.choice((0.0, 0.0, 1.0, 5.0, 12.0))))
+    return tuple(made)
+
+
+def _deeds(theme: Theme, quiet_s: float, replicas: int, chance: random.Random) -> tuple[Deed, ...]:
+    kinds: dict[Theme, tuple[DeedKind, ...]] = {
+        "calm": ("stop", "leave"),
+        "vendor": ("stop",),
+        "letters": ("kill", "stop"),
+        "crashes": ("kill",),
+        "storm": ("stop", "leave", "freeze", "evict", "kill"),
+        "everything": ("kill", "stop", "leave", "freeze", "evict", "clock"),
+    }
+    most = 8 if theme == "storm" else 3
+    made = []
+    for _ in range(chance.randint(0, most)):
+        kind = chance.choice(kinds[theme])
+        for_s = chance.choice((-3600.0, -5.0, 5.0, 3600.0)) if kind == "clock" else chance.uniform(0.1, 20)
+        made.append(Deed(kind, chance.uniform(0, quiet_s), chance.randrange(replicas), for_s))
+    return tuple(sorted(made, key=lambda deed: deed.at_s))

@@ -1,0 +1,144 @@
+"""A vendor's sink as small as the contract allows, in four shapes. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.json import encode
+
+from connector.domain.events import Event
+from connector.domain.exchange import HttpRequest, HttpResponse
+from connector.domain.ids import role_id
+from connector.domain.outcome import Delivered, Outcome, Rejected, Retryable, SetupFault, Undetermined
+from connector.errors import Untranslatable
+from connector.sinks.contract import (
+    Attempt,
+    Endpoint,
+    Feed,
+    Item,
+    Limits,
+    Lookup,
+    Need,
+    Payload,
+    Payloads,
+    Preferences,
+    Scene,
+    Skip,
+    Translation,
+    Verdict,
+)
+
+Shape = Literal["plain", "items", "two", "merged"]
+
+ITEM_BYTES = 3000
+
+
+class Happening(Event, frozen=True, kw_only=True):
+    """The one kind of event: `number` names the record in the oracle, `to` the endpoints it goes to."""
+
+    name: str
+    number: int
+    to: tuple[str, ...]
+    pad: str = ""
+
+    @property
+    def event_name(self) -> str | None:
+        return self.name
+
+
+class Entry(Struct, frozen=True):
+    """One payload on the wire."""
+
+    id: str
+    number: int
+    role: str
+    pad: str = ""
+
+
+class Merged(Struct, frozen=True):
+    """Payloads with an equal head, as one item on the wire."""
+
+    head: Any
+    members: list[msgspec.Raw]
+
+
+class SimulatedSink(Struct, frozen=True):
+    """Endpoints by shape: `plain` answers whole requests, `items` each item, `two` are both of one quota or two."""
+
+    shape: Shape
+    made_of: Mapping[str, Endpoint]
+    replay_safe: bool = True
+    name: str = "simulated"
+    feeds: Sequence[Feed] = ()
+    lookups: Sequence[Lookup] = ()
+    preferences: Preferences = Preferences()
+
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        return self.made_of
+
+    def needs(self, event: Event, scene: Scene) -> tuple[Need, ...]:
+        return ()
+
+    def translate(self, event: Event, scene: Scene) -> Translation:
+        if not isinstance(event, Happening) or event.name == "unwanted":
+            return Skip("kind")
+        if event.name == "untranslatable":
+            raise Untranslatable("missing_field", "name")
+        made = []
+        for role in event.to:
+            ident = role_id(scene.record_id, role if len(event.to) > 1 else "")
+            body = encode(Entry(ident, event.number, role, event.pad))
+            merge = encode({"user": event.user_id}) if self.shape == "merged" else None
+            made.append(Payload(role, body, ident, role=role, replay_safe=self.replay_safe, merge=merge))
+        return Payloads(tuple(made))
+
+    def request(self, endpoint: Endpoint, items: Sequence[Item], attempt: Attempt) -> HttpRequest:
+        body = b"[" + b",".join(map(_rendered, items)) + b"]"
+        return HttpRequest("POST", f"https://vendor.example/{endpoint.name}", {}, body)
+
+    def read(self, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict:
+        status = reply.status
+        if status == 200:
+            return _taken(endpoint, items, reply.body)
+        if status in (401, 403):
+            return SetupFault("credentials")
+        if status == 429:
+            return [Retryable("rate_limited", limited=True)] * len(items)
+        if status == 408 or status >= 500:
+            return [Retryable("server_error")] * len(items)
+        return [Undetermined("refused", by_bytes=status == 413)] * len(items)
+
+
+def _rendered(item: Item) -> bytes:
+    if item.first.merge is None:
+        return item.first.body
+    return encode(Merged(msgspec.Raw(item.first.merge), [msgspec.Raw(one.body) for one in item.members]))
+
+
+def _taken(endpoint: Endpoint, items: Sequence[Item], body: bytes) -> Verdict:
+    """Read a 200: `{"ok": true}` or, of an itemised endpoint, one word per item. Anything else tells nothing."""
+    unreadable: list[Outcome] = [Retryable("unreadable", ambiguous=True)] * len(items)
+    try:
+        if not endpoint.itemised:
+            return [Delivered()] * len(items) if msgspec.json.decode(body) == {"ok": True} else unreadable
+        words = msgspec.json.decode(body, type=list[Literal["ok", "bad", "later"]])
+    except msgspec.DecodeError:
+        return unreadable
+    if len(words) != len(items):
+        return unreadable
+    meant: dict[str, Outcome] = {"ok": Delivered(), "bad": Rejected("refused"), "later": Retryable("item_later")}
+    return [meant[word] for word in words]
+
+
+def make_endpoints(shape: Shape, limits: Limits, timeout_s: float, *, one_quota: bool, rate: float | None) -> dict[str, Endpoint]:
+    """Make the endpoints of a shape; names are the roles of its payloads."""
+    plain = Endpoint("event", limits, "shared", timeout_s, rate)
+    other = "shared" if one_quota else "own"
+    itemised = Endpoint("user", limits, other, timeout_s, None, "item", itemised=True)
+    if shape == "items":
+        return {"user": itemised}
+    if shape == "two":
+        return {"event": plain, "user": itemised}
+    return {"event": plain}

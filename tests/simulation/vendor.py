@@ -1,0 +1,226 @@
+"""The vendor: takes what the simulated sink sends, with faults. What reaches it stays, whoever asked has died or not."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.json import encode
+
+from connector.domain.exchange import HttpRequest, HttpResponse
+from connector.errors import Ambiguous, ConnectorError, NotSent
+from tests.simulation.loop import WORLD, Host
+from tests.simulation.oracle import Oracle, Sent
+from tests.simulation.scenario import Scenario
+from tests.simulation.sink import Entry, Merged
+from tests.simulation.story import Story
+from tests.simulation.weather import Weather
+
+RETRY_AFTER_S = (0.0, 0.5, 3.0)
+
+
+class Answer(Struct, frozen=True):
+    """What comes back: a reply or an error, None for silence; and one word per payload for the oracle."""
+
+    reply: HttpResponse | None
+    words: Sequence[str]
+    error: ConnectorError | None = None
+
+
+class Vendor:
+    """One for all processes."""
+
+    def __init__(self, scenario: Scenario, oracle: Oracle, story: Story, weather: Weather) -> None:
+        self.scenario = scenario
+        self.oracle = oracle
+        self.story = story
+        self._weather = weather
+        self._chance = random.Random(f"{scenario.seed}/vendor")
+        self._faults = True
+
+    def calm_down(self) -> None:
+        """Answer properly from now on; what is bad stays bad."""
+        self._faults = False
+
+    def travel_s(self) -> float:
+        shortest, longest = self.scenario.vendor.latency_s
+        slow = 10.0 if self._weather.has("slow") else 1.0
+        return slow * self._chance.uniform(shortest, longest) / 2
+
+    def connects(self) -> bool:
+        """Whether a connection can be made at all."""
+        return not self._weather.has("refusing")
+
+    def answer(self, endpoint: str, body: bytes, sent: Sequence[Sent], groups: Sequence[int]) -> Answer:
+        """Decide over a request that has arrived. `groups` counts the payloads of each item."""
+        whole = len(sent)
+        refusal = self._refusal(body, sent, endpoint)
+        if refusal is not None:
+            named = whole == 1 and refusal.status in (400, 403, 413)
+            return Answer(refusal, ["bad" if named else "failed"] * whole)
+        if self.scenario.endpoints[endpoint].itemised:
+            words = [self._judged(one) for one in sent]
+        else:
+            words = ["ok"] * whole
+        fault = self._fault()
+        if fault in ("429", "429_after", "500", "503_after"):
+            asks = {"retry-after": str(self._chance.choice(RETRY_AFTER_S))} if fault.endswith("after") else {}
+            return Answer(HttpResponse(int(fault[:3]), asks), ["failed"] * whole)
+        if fault.startswith("lost") or fault == "garbage_lost":
+            return self._mute(fault, whole)
+        for one, word in zip(sent, words, strict=True):
+            if word == "ok":
+                self.oracle.taken(one)
+        if fault != "ok":
+            return self._mute(fault, whole)
+        if not self.scenario.endpoints[endpoint].itemised:
+            return Answer(HttpResponse(200, {}, b'{"ok": true}'), words)
+        return Answer(HttpResponse(200, {}, encode(words)), words)
+
+    def _refusal(self, body: bytes, sent: Sequence[Sent], endpoint: str) -> HttpResponse | None:
+        """Refuse the whole request: for the weather, its size or its content."""
+        weather = self._weather
+        if window := weather.find("unauthorised"):
+            return HttpResponse(401)
+        if window := weather.find("down") or weather.find("limited"):
+            asks = {"retry-after": f"{window.retry_after_s:g}"} if window.retry_after_s else {}
+            return HttpResponse(503 if window.kind == "down" else 429, asks)
+        if len(body) > self.scenario.vendor.most_bytes:
+            return HttpResponse(413)
+        kinds = {one.fate.kind for one in sent}
+        if "forbidden" in kinds:
+            return HttpResponse(403)
+        if self.scenario.endpoints[endpoint].itemised:
+            return None
+        if "stubborn" in kinds:
+            return HttpResponse(500)
+        if "poison" in kinds:
+            return HttpResponse(400)
+        return None
+
+    def _judged(self, one: Sent) -> str:
+        if one.fate.kind == "poison":
+            return "bad"
+        if one.fate.kind == "stubborn" or (self._faults and self._chance.random() < self.scenario.vendor.item_later):
+            return "later"
+        return "ok"
+
+    def _fault(self) -> str:
+        if self._weather.has("hanging"):
+            return self._chance.choice(("taken_silent", "lost_silent"))
+        if not self._faults:
+            return "ok"
+        mix = self.scenario.vendor.mix
+        return self._chance.choices(list(mix), list(mix.values()))[0]
+
+    @staticmethod
+    def _mute(fault: str, whole: int) -> Answer:
+        """Leave the asker in the dark: no reply at all, a reset, or a body that says nothing."""
+        words = ["ambiguous"] * whole
+        if fault.endswith("silent"):
+            return Answer(None, words)
+        if fault.endswith("reset"):
+            return Answer(None, words, Ambiguous("reset"))
+        if fault == "not_sent":
+            return Answer(None, words, NotSent("reset"))
+        return Answer(HttpResponse(200, {}, b"<html>"), words)
+
+
+class VendorHttp:
+    """The `Http` of one process."""
+
+    def __init__(self, vendor: Vendor, host: Host) -> None:
+        self._vendor = vendor
+        self._host = host
+        self._closed = False
+        self._not_before_s: dict[str, float] = {}
+
+    def close(self) -> None:
+        """End with the process: whatever is sent from now on is a fault of the flow."""
+        self._closed = True
+
+    async def send(self, request: HttpRequest, *, timeout_s: float) -> HttpResponse:
+        vendor, loop = self._vendor, asyncio.get_running_loop()
+        if self._host.gone:
+            raise asyncio.CancelledError
+        endpoint = request.url.rsplit("/", 1)[1]
+        entries, groups = _read(request.body)
+        if vendor.story.told:
+            numbers = [entry[0] for entry in entries]
+            vendor.story.say("{} sends {} to {} ({} bytes)", self._host.name, numbers, endpoint, len(request.body))
+        self._check(endpoint, loop.time())
+        sent = vendor.oracle.sending(self._host, endpoint, entries)
+        future: asyncio.Future[Answer] = loop.create_future()
+        arrive_s = vendor.travel_s()
+
+        def arrive() -> None:
+            words = ["ambiguous"] * len(sent)
+            if arrive_s >= timeout_s:
+                return
+            answer = vendor.answer(endpoint, request.body, sent, groups)
+            if answer.reply is None and answer.error is None:
+                return
+            back_s = vendor.travel_s()
+            loop.call_later(back_s, _give, future, Answer(answer.reply, answer.words or words, answer.error), context=WORLD)
+
+        if vendor.connects():
+            loop.call_later(arrive_s, arrive, context=WORLD)
+        else:
+            refused = Answer(None, ["failed"] * len(sent), NotSent("connect"))
+            loop.call_later(min(arrive_s, timeout_s), _give, future, refused, context=WORLD)
+        silence = Answer(None, ["ambiguous"] * len(sent), Ambiguous("deadline"))
+        deadline = loop.call_later(timeout_s, _give, future, silence, context=WORLD)
+        try:
+            answer = await future
+        finally:
+            deadline.cancel()
+        return self._hand_over(endpoint, sent, answer)
+
+    def _check(self, endpoint: str, now_s: float) -> None:
+        """Check that the process may send at all, and not before Retry-After allows it."""
+        vendor = self._vendor
+        if self._closed:
+            vendor.story.violated("end", f"{self._host.name} sends after its end")
+        quota = vendor.scenario.endpoints[endpoint].quota
+        not_before_s = self._not_before_s.get(quota, 0.0)
+        if now_s < not_before_s - 1e-6:
+            vendor.story.violated("retry-after", f"{self._host.name} sends {not_before_s - now_s:.3f} s too early")
+
+    def _hand_over(self, endpoint: str, sent: Sequence[Sent], answer: Answer) -> HttpResponse:
+        vendor, reply = self._vendor, answer.reply
+        for one, word in zip(sent, answer.words, strict=True):
+            vendor.oracle.heard(self._host, one, word)
+        if vendor.story.told:
+            what = answer.error if reply is None else (reply.status, dict(reply.headers), reply.body)
+            numbers = [one.fate.number for one in sent]
+            vendor.story.say("{} hears of {}: {!r} {}", self._host.name, numbers, what, "")
+        if answer.error is not None:
+            raise answer.error
+        assert reply is not None
+        asked_s = float(reply.headers.get("retry-after", 0))
+        if asked_s:
+            quota = vendor.scenario.endpoints[endpoint].quota
+            until_s = asyncio.get_running_loop().time() + asked_s
+            self._not_before_s[quota] = max(self._not_before_s.get(quota, 0.0), until_s)
+        return reply
+
+
+def _give(future: "asyncio.Future[Answer]", answer: Answer) -> None:
+    if not future.done():
+        future.set_result(answer)
+
+
+def _read(body: bytes) -> tuple[list[tuple[int, str, str, bytes]], list[int]]:
+    """Read a request: its payloads as (number, role, id, bytes), and how many each item holds."""
+    entries: list[tuple[int, str, str, bytes]] = []
+    groups = []
+    for item in msgspec.json.decode(body, type=list[msgspec.Raw]):
+        fields: dict[str, Any] = msgspec.json.decode(item)
+        raws = msgspec.convert(msgspec.json.decode(item, type=Merged), Merged).members if "members" in fields else [item]
+        groups.append(len(raws))
+        for raw in raws:
+            entry = msgspec.json.decode(raw, type=Entry)
+            entries.append((entry.number, entry.role, entry.id, bytes(raw)))
+    return entries, groups
