@@ -27,6 +27,7 @@ from connector.pipeline.event_map import EventMap, parse_event_map
 from connector.pipeline.flow import Flow
 from connector.pipeline.options import Options, Outside, RouteOptions
 from connector.pipeline.start import Back, Earliest, Latest, Since, StartFrom
+from connector.pipeline.throttle import most_polled
 from connector.settings import ConnectorSettings, DeliverySettings, RegistrySettings, Settings, load_settings
 from connector.sinks.contract import Preferences, Sink
 from connector.sinks.registry import create_sinks, settings_names
@@ -117,14 +118,15 @@ class Process:
     def consumer(self, sink: str, owner: Owner) -> Consumer:
         """Make the member of a sink's group."""
         delivery, connector = self.plan.settings.delivery[sink], self.plan.settings.connector
+        properties = {**self.plan.settings.kafka, "group.id": group_id(connector, sink)}
         return KafkaConsumer(
-            {**self.plan.settings.kafka, "group.id": group_id(connector, sink)},
+            properties,
             delivery.topics,
             owner,
-            BrokerStarts(start_from(delivery.start_from), self.clock),
+            BrokerStarts(properties, start_from(delivery.start_from), self.clock),
             on_out_of_range=delivery.on_out_of_range,
             drain_s=delivery.drain_budget,
-            most=max(1, min(500, delivery.max_ahead // 2)),
+            most=most_polled(delivery.max_ahead),
         )
 
     async def close(self) -> None:

@@ -22,30 +22,44 @@ class Held:
         self.forgotten: set[tuple[str | None, int | None]] = set()
         self._notes: dict[Partition, str] = {}
         self._paused: set[Partition] = set()
-        self._left_paused: set[Partition] = set()
+        self._chosen: dict[Partition, Start] = {}
 
-    def assign(self, consumer: Consumer, offsets: Mapping[Partition, int]) -> None:
-        """Have the client take partitions up. Raises: KafkaException."""
-        consumer.incremental_assign([place(one, offset) for one, offset in offsets.items()])
-        # The client remembers a pause over a revoke: a partition that comes back would stand still for ever.
-        again = self._left_paused.intersection(offsets)
-        if again:
-            self._left_paused -= again
-            consumer.resume([place(one) for one in again])
+    def take(self, consumer: Consumer, partitions: Collection[Partition], starts: Mapping[Partition, Start]) -> None:
+        """Take partitions up, at their starts where known. Raises: KafkaException."""
+        offsets = {one: start.offset for one, start in starts.items()}
+        consumer.incremental_assign([place(one, offsets.get(one, OFFSET_END)) for one in partitions])
+        self.waiting.update(partitions)
 
-    def begin(self, partition: Partition, start: Start) -> None:
-        self.waiting.discard(partition)
-        self.started[_key(partition)] = partition
-        self._notes[partition] = start.note
+    def choose(self, consumer: Consumer, starts: Mapping[Partition, Start]) -> None:
+        """Commit fresh choices; one that was made before stands. Raises: KafkaException."""
+        for partition, start in starts.items():
+            self._chosen.setdefault(partition, start)
+        if starts:
+            chosen = [(one, self._chosen[one]) for one in starts]
+            consumer.store_offsets(offsets=[place(one, start.offset, start.note) for one, start in chosen])
+            # Without an argument: what is stored, of partitions that are still ours.
+            consumer.commit(asynchronous=True)
+
+    def begin(self, consumer: Consumer, starts: Mapping[Partition, Start]) -> None:
+        """Let waiting partitions flow, and keep the others still. Raises: KafkaException."""
+        for partition, start in starts.items():
+            self.waiting.discard(partition)
+            self._chosen.pop(partition, None)
+            self.started[_key(partition)] = partition
+            self._notes[partition] = start.note
+        if starts:
+            # The client remembers a pause over unassign and assign, even over a revoke.
+            consumer.resume([place(one) for one in starts])
+        if self.waiting:
+            consumer.pause([place(one) for one in self.waiting])
 
     def forget(self, partitions: Iterable[Partition]) -> None:
         for partition in partitions:
-            if partition in self._paused or partition in self.waiting:
-                self._left_paused.add(partition)
             self.started.pop(_key(partition), None)
             self.forgotten.add(_key(partition))
             self.stranded.pop(partition, None)
             self.waiting.discard(partition)
+            self._chosen.pop(partition, None)
             self._notes.pop(partition, None)
             self._paused.discard(partition)
 
@@ -70,12 +84,6 @@ class Held:
         if owned:
             self._paused.difference_update(owned)
             consumer.resume([place(one) for one in owned])
-
-    def hold(self, consumer: Consumer, partitions: Collection[Partition]) -> None:
-        """Keep partitions still until their start is settled."""
-        if partitions:
-            self.waiting.update(partitions)
-            consumer.pause([place(one) for one in partitions])
 
     def move(self, consumer: Consumer, offsets: Mapping[Partition, int]) -> None:
         """Read on from other offsets; seek() is refused where nothing is being fetched."""

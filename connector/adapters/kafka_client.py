@@ -35,6 +35,7 @@ _FORCED: Properties = {
     "enable.partition.eof": True,
     "isolation.level": "read_committed",
 }
+_NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
 _CLASSIC_ONLY = ("heartbeat.interval.ms", "partition.assignment.strategy", "session.timeout.ms")
 
 
@@ -93,25 +94,37 @@ async def topic_exists(properties: Properties, topic: str, timeout_s: float = 10
 
 
 def _topic_partitions(properties: Properties, topic: str, timeout_s: float) -> int:
-    # A consumer's question does not make the topic, where a producer's does if the broker allows it.
+    try:
+        return look(properties, topic, timeout_s).partitions
+    except KafkaException as exc:
+        raise KafkaFailed(f"topic {topic}: {raised_kind(exc)}") from exc
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What the metadata tell of a cluster and of one topic; 0 partitions is no topic."""
+
+    cluster_id: str
+    partitions: int
+
+
+def look(properties: Properties, topic: str, timeout_s: float) -> Look:
+    """Ask for metadata by a handle of its own. Blocking. Raises: KafkaFailed for wrong properties, KafkaException.
+
+    A consumer's question does not make the topic, where a producer's does if the broker allows it.
+    """
     settings = {**properties, "allow.auto.create.topics": False, "group.id": "connector-look"}
     try:
         asked = Consumer(settings, logger=quiet_logger())
     except KafkaException as exc:
         raise refused_settings(exc) from exc
     try:
-        found = asked.list_topics(topic, timeout_s).topics[topic]
-    except KafkaException as exc:
-        raise KafkaFailed(f"Kafka did not answer: {raised_kind(exc)}") from exc
+        found = asked.list_topics(topic, timeout_s)
     finally:
         asked.close()
-    if found.error is not None and found.error.code() not in (
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_TOPIC,
-        KafkaError._UNKNOWN_PARTITION,
-    ):
-        raise KafkaFailed(f"topic {topic}: {error_kind(found.error)}")
-    return len(found.partitions)
+    of_topic = found.topics[topic]
+    if of_topic.error is not None and of_topic.error.code() not in _NO_TOPIC:
+        raise KafkaException(of_topic.error)
+    return Look(found.cluster_id or "", len(of_topic.partitions))
 
 
 class _PartitionFigures(msgspec.Struct):

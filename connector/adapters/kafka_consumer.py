@@ -1,7 +1,8 @@
 """A member of a flow's group: confluent-kafka on a thread of its own.
 
 Everything below `_step` and `_shut` runs on that thread, the callbacks too: librdkafka calls them inside consume() and
-close(). Only `_tell` crosses over to the event loop, and waits for it with a deadline.
+close(). Only `_tell` crosses over to the event loop, and waits for it with a deadline. A commit that waits is
+never made: it would hold the interpreter's lock until the broker answers.
 """
 
 import asyncio
@@ -12,15 +13,16 @@ from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
 import structlog
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from connector.adapters.kafka_assignment import Held, partitions_of, place
+from connector.adapters.kafka_assignment import Held, partitions_of
 from connector.adapters.kafka_client import (
     Properties,
     commit_report,
     consumer_settings,
     error_kind,
     is_fatal,
+    look,
     quiet_logger,
     raised_kind,
     read_statistics,
@@ -41,7 +43,7 @@ _log: Any = structlog.get_logger(__name__)
 _BATCH = 500
 _WAIT_S = 0.1
 _GATHER_S = 0.01  # after the first record, for a fuller batch without a wait that anyone sees
-_RESOLVE_S = 10.0
+_RESOLVE_S = 5.0
 _AGAIN_S = 1.0
 _CALL_S = 2.0
 _CALLBACK_MARGIN_S = 5.0
@@ -59,12 +61,14 @@ class KafkaConsumer:
         *,
         on_out_of_range: OnOutOfRange = "halt",
         drain_s: float = 10.0,
+        most: int = _BATCH,
     ) -> None:
         self._properties = properties
         self._topics = list(topics)
         self._owner = owner
         self._starts = starts
         self._on_out_of_range = on_out_of_range
+        self._most = most
         self._callback_s = drain_s + _CALLBACK_MARGIN_S
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafka-consumer")
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -100,9 +104,9 @@ class KafkaConsumer:
         self._store(consumer, orders.store)
         self._held.pause(consumer, orders.pause)
         self._held.resume(consumer, orders.resume)
-        if (self._held.waiting or self._held.stranded) and time.monotonic() >= self._next_try_s:
-            self._try_again(consumer)
         with self._recorded():
+            if (self._held.waiting or self._held.stranded) and time.monotonic() >= self._next_try_s:
+                self._settle(consumer)
             polled = self._polled(self._consumed(consumer))
         if self._failed is not None:
             raise self._failed
@@ -134,7 +138,7 @@ class KafkaConsumer:
         if not first:
             return first
         self._held.forgotten.clear()
-        more = consumer.consume(_BATCH - 1, _GATHER_S)
+        more = consumer.consume(self._most - 1, _GATHER_S) if self._most > 1 else []
         # A rebalance inside the second call may have taken the first record's partition, and given it back.
         return [one for one in first if (one.topic(), one.partition()) not in self._held.forgotten] + more
 
@@ -160,9 +164,9 @@ class KafkaConsumer:
     def _on_assign(self, consumer: Consumer, given: list[TopicPartition]) -> None:
         partitions = partitions_of(given)
         with self._recorded():
-            starts = self._resolved(consumer, partitions, _RESOLVE_S)
-            self._held.assign(consumer, {p: starts[p].offset if p in starts else OFFSET_END for p in partitions})
-            self._begin(consumer, partitions, starts)
+            starts = self._resolved(consumer, partitions)
+            self._held.take(consumer, partitions, starts)
+            self._begin(consumer, self._confirmed(consumer, starts))
 
     def _on_revoke(self, consumer: Consumer, given: list[TopicPartition]) -> None:
         partitions = partitions_of(given)
@@ -181,57 +185,39 @@ class KafkaConsumer:
             with self._recorded():
                 self._tell(self._owner.lost(mine), "lost")
 
-    def _resolved(
-        self, consumer: Consumer, partitions: Collection[Partition], within_s: float
-    ) -> Mapping[Partition, Start]:
-        if not self._cluster_id:
-            try:
-                self._cluster_id = consumer.list_topics(self._topics[0], min(within_s, 5.0)).cluster_id or ""
-            except KafkaException as exc:
-                self._errors.append(raised_kind(exc))
-                return {}
-        return self._starts.resolve(consumer, partitions, within_s)
-
-    def _begin(
-        self, consumer: Consumer, partitions: Iterable[Partition], starts: Mapping[Partition, Start]
-    ) -> list[Partition]:
-        """Commit fresh choices, hold what has none or whose commit failed, hand over the rest, which is returned."""
-        fresh = [place(p, start.offset, start.note) for p, start in starts.items() if start.fresh]
-        ready = dict(starts)
-        if fresh and not self._committed(consumer, fresh):
-            ready = {p: start for p, start in starts.items() if not start.fresh}
-        self._held.hold(consumer, [p for p in partitions if p not in ready])
+    def _settle(self, consumer: Consumer) -> None:
+        """Start what waits and move what is out of range, where the broker can answer now."""
+        if self._held.waiting:
+            ready = self._confirmed(consumer, self._resolved(consumer, list(self._held.waiting)))
+            self._held.move(consumer, {p: start.offset for p, start in ready.items()})
+            self._begin(consumer, ready)
+        for partition, offset in list(self._held.stranded.items()):
+            self._bring_into_range(consumer, partition, offset)
         self._next_try_s = time.monotonic() + _AGAIN_S
-        for partition, start in ready.items():
-            self._held.begin(partition, start)
+
+    def _resolved(self, consumer: Consumer, partitions: Collection[Partition]) -> Mapping[Partition, Start]:
+        try:
+            self._cluster_id = self._cluster_id or look(self._properties, self._topics[0], _CALL_S).cluster_id
+        except KafkaException as exc:
+            self._errors.append(raised_kind(exc))
+            return {}
+        return self._starts.resolve(consumer, partitions, _RESOLVE_S)
+
+    def _confirmed(self, consumer: Consumer, starts: Mapping[Partition, Start]) -> Mapping[Partition, Start]:
+        """Commit fresh choices, and return the starts that the broker itself says are committed."""
+        fresh = {p: start for p, start in starts.items() if start.fresh}
+        if fresh:
+            self._held.choose(consumer, fresh)
+            # Asked behind the commit, over the same connection.
+            starts = {**starts, **self._starts.resolve(consumer, list(fresh), _CALL_S)}
+        return {p: start for p, start in starts.items() if not start.fresh}
+
+    def _begin(self, consumer: Consumer, ready: Mapping[Partition, Start]) -> None:
+        self._held.begin(consumer, ready)
         if ready:
             offsets = {p: start.offset for p, start in ready.items()}
             self._tell(self._owner.assigned(Assignment(self._cluster_id, offsets)), "assign")
-        return list(ready)
-
-    def _committed(self, consumer: Consumer, fresh: list[TopicPartition]) -> bool:
-        try:
-            consumer.store_offsets(offsets=fresh)
-            # Without an argument: it commits what is stored, and is refused once the partition is another's.
-            report = commit_report(None, consumer.commit(asynchronous=False))
-        except KafkaException as exc:
-            report = CommitReport(raised_kind(exc))
-        self._commits.append(report)
-        return not report.kind
-
-    def _try_again(self, consumer: Consumer) -> None:
-        """Start what waits and move what is out of range, where the broker can answer now."""
         self._next_try_s = time.monotonic() + _AGAIN_S
-        with self._recorded():
-            if self._held.waiting:
-                waiting = list(self._held.waiting)
-                starts = self._resolved(consumer, waiting, _CALL_S)
-                self._held.move(consumer, {p: start.offset for p, start in starts.items()})
-                ready = self._begin(consumer, waiting, starts)
-                if ready:
-                    consumer.resume([place(p) for p in ready])
-            for partition, offset in list(self._held.stranded.items()):
-                self._bring_into_range(consumer, partition, offset)
 
     def _bring_into_range(self, consumer: Consumer, partition: Partition, offset: int) -> None:
         at = Earliest() if self._on_out_of_range == "earliest" else Latest()
@@ -272,6 +258,8 @@ class KafkaConsumer:
         """Keep a failure for the next poll: raised out of a callback it would come from some other call."""
         try:
             yield
+        except KafkaFailed as exc:
+            self._failed = exc
         except KafkaException as exc:
             self._failed = KafkaFailed(f"Kafka client failed: {raised_kind(exc)}")
             self._failed.__cause__ = exc

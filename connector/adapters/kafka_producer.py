@@ -7,7 +7,14 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from connector.adapters.kafka_client import Properties, error_kind, is_fatal, quiet_logger, refused_settings
+from connector.adapters.kafka_client import (
+    Properties,
+    error_kind,
+    is_fatal,
+    quiet_logger,
+    raised_kind,
+    refused_settings,
+)
 from connector.pipeline.dead_letter import Letter, LetterFailed
 
 _log: Any = structlog.get_logger(__name__)
@@ -42,7 +49,6 @@ class KafkaProducer:
             "acks": "all",
             "enable.idempotence": True,
             "message.timeout.ms": round(message_timeout_s * 1000),
-            "error_cb": self._on_error,
         }
         self._producer: Producer | None = None
         self._spoiled = False
@@ -88,10 +94,15 @@ class KafkaProducer:
             self._serving.cancel()
 
     async def _serve(self) -> None:
-        # A poll of no wait runs the reports here, on the loop: a future needs no other thread.
+        # A poll without a wait runs the reports here, on the loop: a future needs no other thread.
         while self._pending:
-            if self._producer is not None:
-                self._producer.poll(0)
+            try:
+                if self._producer is not None:
+                    self._producer.poll(0)
+            except KafkaException as exc:
+                # A fatal error is not given to error_cb, but raised.
+                _log.error("dead letter producer failed, a new one is made", kind=raised_kind(exc))
+                self._spoiled = True
             if self._spoiled:
                 self._end("fatal")
             await asyncio.sleep(_EVERY_S)
@@ -115,11 +126,6 @@ class KafkaProducer:
             if not future.done():
                 future.set_exception(LetterFailed(kind))
         self._pending.clear()
-
-    def _on_error(self, error: KafkaError) -> None:
-        if is_fatal(error):
-            _log.error("dead letter producer failed, a new one is made", kind=error_kind(error))
-            self._spoiled = True
 
 
 def _failure(error: KafkaError) -> str:

@@ -1,4 +1,8 @@
-"""Asks the broker where partitions are first read from. Blocking: runs on the consumer's thread."""
+"""Asks the broker where partitions are first read from. Blocking: runs on the consumer's thread.
+
+Inside a rebalance callback the consumer's own list_topics() is out of bounds: it makes the next callback of the same
+consume() abort the process. So metadata are asked for by a handle of their own.
+"""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -8,7 +12,7 @@ import structlog
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 from msgspec import Struct
 
-from connector.adapters.kafka_client import raised_kind
+from connector.adapters.kafka_client import Properties, look, raised_kind
 from connector.domain.record import Partition
 from connector.pipeline.clock import Clock
 from connector.pipeline.start import (
@@ -50,7 +54,8 @@ class Starts(Protocol):
 class BrokerStarts:
     """The committed offset, else what `choose_start` says of the group's commits."""
 
-    def __init__(self, start_from: StartFrom, clock: Clock) -> None:
+    def __init__(self, properties: Properties, start_from: StartFrom, clock: Clock) -> None:
+        self._properties = properties
         self._start_from = start_from
         self._clock = clock
 
@@ -84,8 +89,7 @@ class BrokerStarts:
         commits = _commits(consumer, topic, [p.number for p in wanted], deadline_s)
         count = 0
         if len(commits) < len(wanted):
-            found = consumer.list_topics(topic, _left(deadline_s)).topics.get(topic)
-            count = len(found.partitions) if found is not None else 0
+            count = look(self._properties, topic, _left(deadline_s)).partitions
             if count <= max(p.number for p in wanted):
                 # Metadata older than the assignment would make a wrong note.
                 raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))

@@ -145,7 +145,7 @@ async def run(plan: Plan) -> int:
 
 
 def _on_signals(serving: Run) -> None:
-    """The first SIGTERM or SIGINT drains; the second ends the process where it stands: nothing uncertain is committed."""
+    """Have the first SIGTERM or SIGINT drain, and the second end the process where it stands."""
     asked = False
 
     def received(number: signal.Signals) -> None:

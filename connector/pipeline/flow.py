@@ -18,10 +18,10 @@ from connector.pipeline.decode import Ignored, UnknownSchema
 from connector.pipeline.desk import Desk
 from connector.pipeline.drain import drain, dropped, offsets
 from connector.pipeline.guard import Guard
+from connector.pipeline.health import describe, trouble
 from connector.pipeline.lane import Lane
 from connector.pipeline.options import Options, Outside
 from connector.pipeline.parking import relieve
-from connector.pipeline.health import describe, trouble
 from connector.pipeline.report import Report
 from connector.pipeline.route import Router
 from connector.pipeline.schema_wait import SchemaWait
@@ -99,7 +99,7 @@ class Flow:
         return trouble(self.desk, self.account.letters, self.schemas, self.out_of_range)
 
     def status(self) -> SinkStatus:
-        return describe(self.ledger, self.desk, self.trouble())
+        return describe(self.ledger, self.desk, self._clock, self.trouble())
 
     async def _poll(self, consumer: Consumer) -> None:
         while not self._stopping:

@@ -1,11 +1,40 @@
 """What an operator asks of a flow: does it deliver, and if not, why. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from connector.domain.record import Partition
+from connector.observe.status import SinkStatus
+from connector.pipeline.acknowledge import Ledger
+from connector.pipeline.clock import Clock
 from connector.pipeline.dead_letter import Letters
 from connector.pipeline.desk import Desk
 from connector.pipeline.schema_wait import SchemaWait
+
+
+def describe(ledger: Ledger, desk: Desk, clock: Clock, found: Mapping[str, str]) -> SinkStatus:
+    """Return the state of a flow in a person's words."""
+    firsts = [holding.open[0] for holding in ledger.holdings.values() if holding.open]
+    now_ms = clock.now_ms()
+    ages_s = [(now_ms - first.record.timestamp_ms) / 1000 for first in firsts if first.record.timestamp_ms >= 0]
+    state = worst(gate.circuit.state for gate in desk.gates.values())
+    return SinkStatus(
+        name=desk.sink.name,
+        state="in trouble" if found else "delivering" if firsts else "idle",
+        partitions=len(ledger.holdings),
+        in_flight=ledger.count,
+        oldest_age_s=max(ages_s, default=0.0),
+        circuit=state,
+        requests=sum(gate.in_use for gate in desk.gates.values()),
+        letters_pending=desk.account.letters.pending,
+        last_error=desk.last_error,
+        trouble=found,
+    )
+
+
+def worst(states: Iterable[str]) -> str:
+    """Of several circuits the state that an operator must know of."""
+    ranks = ("closed", "half_open", "open", "halted_setup")
+    return max(states, key=ranks.index, default="closed")
 
 
 def trouble(

@@ -73,9 +73,7 @@ def read_note(letter: Record) -> Note:
 
 def unwrap(letter: Record, note: Note) -> Record:
     """Make the record of a letter: its own bytes and ids, committed where the letter sits."""
-    origin = Origin(
-        Partition(note.topic, note.partition), note.offset, note.timestamp_ms, note.roles, note.replays + 1
-    )
+    origin = Origin(Partition(note.topic, note.partition), note.offset, note.timestamp_ms, note.roles, note.replays + 1)
     headers = tuple(header for header in letter.headers if not header[0].startswith(HEADER))
     return Record(letter.partition, letter.offset, note.timestamp_ms, letter.key, letter.value, headers, origin)
 

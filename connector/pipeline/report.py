@@ -9,6 +9,7 @@ from connector.pipeline.acknowledge import Holding, Ledger
 from connector.pipeline.clock import Clock
 from connector.pipeline.consume import Polled
 from connector.pipeline.desk import Desk
+from connector.pipeline.health import worst
 from connector.pipeline.throttle import Throttle
 
 EVERY_S = 1.0
@@ -104,9 +105,3 @@ class Report:
             left = sum(1 for _ in holding.unresolved())
             if left:
                 self._metrics.abandoned(holding.partition.topic, left)
-
-
-def worst(states: Iterable[str]) -> str:
-    """Of several circuits the state that an operator must know of."""
-    ranks = ("closed", "half_open", "open", "halted_setup")
-    return max(states, key=ranks.index, default="closed")

@@ -9,6 +9,11 @@ LEAST_SHARE_BYTES = 1 << 20
 MOST_POLLED = 500
 
 
+def most_polled(max_ahead: int) -> int:
+    """Return how many records one poll may bring, so that a span never exceeds its bound."""
+    return max(1, min(MOST_POLLED, max_ahead // 2))
+
+
 class Throttle:
     """Pauses a partition over its share of the budget or its span; resumes it at half of either.
 
@@ -17,9 +22,8 @@ class Throttle:
 
     def __init__(self, budget_bytes: int, max_ahead: int) -> None:
         self.paused: set[Partition] = set()
-        self.most_polled = max(1, min(MOST_POLLED, max_ahead // 2))
         self._budget_bytes = budget_bytes
-        self._most_span = max(1, max_ahead - self.most_polled)
+        self._most_span = max(1, max_ahead - most_polled(max_ahead))
 
     def share_bytes(self, assigned: int) -> int:
         """One partition's share of the budget."""

@@ -83,7 +83,7 @@ class Member:
             settings |= {"session.timeout.ms": 6000, "heartbeat.interval.ms": 300}
         settings |= properties or {}
         self.owner = FakeOwner()
-        where = starts or BrokerStarts(start_from, Wall())
+        where = starts or BrokerStarts(settings, start_from, Wall())
         self.consumer = KafkaConsumer(settings, [topic], self.owner, where, **options)
         self.records: list[Record] = []
         self.ends: dict[Partition, int] = {}
@@ -123,9 +123,9 @@ async def until(condition: Callable[[], bool], *members: Member, within_s: float
 class FailingStarts:
     """As the broker's, after a number of calls that it could not answer."""
 
-    def __init__(self, failures: int, start_from: StartFrom) -> None:
+    def __init__(self, failures: int, bootstrap: str) -> None:
         self.failures = failures
-        self._starts = BrokerStarts(start_from, Wall())
+        self._starts = BrokerStarts({"bootstrap.servers": bootstrap}, Earliest(), Wall())
 
     def resolve(
         self, consumer: Consumer, partitions: Iterable[Partition], within_s: float

@@ -51,6 +51,8 @@ def test_a_new_group_starts_where_it_is_told(
         assert member.owns == {Partition(topic, 0): expected}
         assert member.owner.cluster_id.startswith("connector-tests-")
         assert committed(kafka_cluster.bootstrap, group, topic, 1) == {0: (expected, "n=1")}
+        await until(lambda: bool(member.ends), member)
+        assert member.offsets(Partition(topic, 0)) == list(range(expected, 9))
         await member.close()
 
     asyncio.run(run())
@@ -345,7 +347,7 @@ def test_a_start_the_broker_cannot_tell_yet_is_waited_for(kafka_cluster: Kafka, 
     partition = Partition(topic, 0)
 
     async def run() -> None:
-        starts = FailingStarts(failures, Earliest())
+        starts = FailingStarts(failures, bootstrap)
         member = Member(bootstrap, group, topic, protocol=protocol, starts=starts)
         await until(lambda: starts.failures < failures, member)
         assert member.owns == {} and member.records == []
@@ -417,7 +419,7 @@ def test_statistics_tell_the_log_ends(kafka_cluster: Kafka, protocol: str) -> No
     produce(bootstrap, topic, 0, [b"x"] * 6)
 
     async def run() -> None:
-        member = Member(bootstrap, fresh("group"), topic, protocol=protocol, properties={"statistics.interval.ms": 100})
+        member = Member(bootstrap, fresh("group"), topic, protocol=protocol, properties={"statistics.interval.ms": 200})
 
         def told() -> bool:
             return member.statistics is not None and member.statistics.log_ends.get(Partition(topic, 0)) == 6
@@ -426,6 +428,19 @@ def test_statistics_tell_the_log_ends(kafka_cluster: Kafka, protocol: str) -> No
         assert member.statistics is not None
         assert list(member.statistics.broker_rtt_s) == ["1"]
         assert 0 < member.statistics.broker_rtt_s["1"] < 5
+        await member.close()
+
+    asyncio.run(run())
+
+
+@both
+def test_callbacks_that_follow_an_assignment_find_the_client_whole(kafka_cluster: Kafka, protocol: str) -> None:
+    topic, bootstrap = kafka_cluster.create_topic(fresh("busy"), 8), kafka_cluster.bootstrap
+
+    async def run() -> None:
+        # Figures every millisecond: some are told in the very consume() that told of the partitions.
+        member = Member(bootstrap, fresh("group"), topic, protocol=protocol, properties={"statistics.interval.ms": 1})
+        await until(lambda: len(member.owns) == 8 and len(member.ends) == 8, member)
         await member.close()
 
     asyncio.run(run())

@@ -3,11 +3,14 @@
 import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from tests.services.jars import kafka_jars
 from tests.services.process import NotReadyError, Process, free_ports, port_open
@@ -39,7 +42,7 @@ class Kafka:
             ports = free_ports(2 * nodes)
             self._plan = Plan(ports[:nodes], ports[nodes:])
         self.nodes = {
-            number: Process(f"node-{number}", folder / f"node-{number}", lambda port=port: port_open(port))
+            number: Process(f"node-{number}", folder / f"node-{number}", partial(port_open, port))
             for number, port in enumerate(self._plan.ports, 1)
         }
 
@@ -153,6 +156,6 @@ def _java(heap: str, jars: Path) -> Sequence[str]:
     return ["java", f"-Xmx{heap}", *options, logging, "-cp", f"{jars}/*"]
 
 
-def _done(futures: Mapping[object, "Future[object]"]) -> None:
+def _done(futures: Mapping[Any, "Future[Any]"]) -> None:
     for future in futures.values():
         future.result(30)

@@ -31,7 +31,9 @@ class Change(Struct, frozen=True):
 class Broker:
     """The topics and the one group. A partition has at most one owner; it changes hands only when given up."""
 
-    def __init__(self, scenario: Scenario, oracle: Oracle, story: Story, weather: Weather, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, scenario: Scenario, oracle: Oracle, story: Story, weather: Weather, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.scenario = scenario
         self.oracle = oracle
         self.story = story

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from connector.pipeline.dead_letter import Letter, LetterFailed
 from tests.simulation.loop import WORLD, Host
 from tests.simulation.oracle import Oracle
-from tests.simulation.records import Fate
+from tests.simulation.records import Fate, Tenure
 from tests.simulation.scenario import Scenario
 from tests.simulation.story import Story
 from tests.simulation.weather import Weather
@@ -55,25 +55,27 @@ class LetterProducer:
         if self._host.gone:
             future.cancel()
             return future
-        fate = topic.oracle.letter(self._host, letter, self._now_ms())
-        if fate is None:
+        found = topic.oracle.letter(self._host, letter, self._now_ms())
+        if found is None:
             return future
+        fate, tenure = found
         fault = topic.fault(letter)
         topic.story.say("{} writes the letter of {} {}", self._host.name, fate.place, fault)
         if not fault or (fault == "timed_out" and topic.chance.random() < 0.5):
-            loop.call_later(topic.chance.uniform(0.001, 0.2), topic.oracle.written, self._host, fate, context=WORLD)
-        loop.call_later(topic.chance.uniform(0.2, 1.0), self._report, future, fate, fault, context=WORLD)
+            loop.call_later(topic.chance.uniform(0.001, 0.2), topic.oracle.written, fate, tenure, context=WORLD)
+        loop.call_later(topic.chance.uniform(0.2, 1.0), self._report, future, fate, tenure, fault, context=WORLD)
         return future
 
     async def close(self) -> None:
         """Nothing is buffered here."""
 
-    def _report(self, future: "asyncio.Future[None]", fate: Fate, fault: str) -> None:
+    def _report(self, future: "asyncio.Future[None]", fate: Fate, tenure: Tenure | None, fault: str) -> None:
         if future.done() or self._host.gone:
             return
         if fault:
             future.set_exception(LetterFailed(fault))
             return
-        fate.written.add(self._host)
+        if tenure is not None:
+            fate.written.add(tenure)
         self._topic.story.say("{} hears that the letter of {} is written", self._host.name, fate.place)
         future.set_result(None)

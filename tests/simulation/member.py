@@ -126,7 +126,7 @@ class Member:
         tenure.highest = highest
         scenario = self._broker.scenario
         log, checked = self._broker.oracle.logs[tenure.partition], tenure.checked
-        while checked < len(log) and log[checked].resolved_for(self.host):
+        while checked < len(log) and log[checked].resolved_for(tenure):
             checked += 1
         first = log[checked].record.offset if checked < len(log) else highest + 1
         slack = 2 * scenario.largest_poll * scenario.largest_gap

@@ -1,4 +1,4 @@
-"""Metrics that nobody reads: counting costs half the time of a simulated second."""
+"""Metrics that nobody reads: the oracle keeps its own counts."""
 
 from typing import cast
 

@@ -63,7 +63,7 @@ class Oracle:
         tenure.ended = "revoked" if how == "revoked" else "killed" if how == "killed" else "lost"
         log = self.logs[tenure.partition]
         for at in range(tenure.checked, len(log)):
-            if not log[at].resolved_for(tenure.host):
+            if not log[at].resolved_for(tenure):
                 tenure.open_at = log[at].record.offset
                 break
         self._story.say("{} ends {} ({}), stores {}", tenure.host.name, tenure.partition, how, final)
@@ -73,7 +73,7 @@ class Oracle:
         log = self.logs[tenure.partition]
         while tenure.checked < len(log) and log[tenure.checked].record.offset < offset:
             fate = log[tenure.checked]
-            if not fate.resolved_for(tenure.host):
+            if not fate.resolved_for(tenure):
                 self._story.violated("I2", f"{tenure.host.name} commits {offset} over unresolved {fate.place}")
                 return
             tenure.checked += 1
@@ -139,7 +139,7 @@ class Oracle:
         """Say why a second delivery could not be avoided; empty where it could."""
         told = fate.told.get(role)
         if told is None:
-            return "nobody was told of the first"
+            return "nobody was told of the first in time"
         if told is tenure:
             return ""
         if told.ended != "revoked":
@@ -148,20 +148,24 @@ class Oracle:
             return f"the drain left {told.open_at} open below it"
         return ""
 
-    def heard(self, host: Host, one: Sent, word: str) -> None:
+    def heard(self, one: Sent, word: str) -> None:
         """Note a verdict that reached a live process: ok, bad or anything else."""
         if word == "ok":
-            one.fate.told[one.role] = one.tenure
-            one.fate.heard.setdefault(host, set()).add(one.role)
+            ended = one.tenure is None or one.tenure.ended
+            one.fate.told[one.role] = None if ended else one.tenure
+            if one.tenure is not None:
+                one.fate.heard.setdefault(one.tenure, set()).add(one.role)
         elif word == "bad":
             one.fate.refused.add(one.role)
         else:
             one.fate.failures += 1
             one.fate.ambiguous |= word == "ambiguous"
+            if word == "ambiguous" and self._gives_up_ambiguous:
+                one.fate.refused.add(one.role)
 
     # Letters
 
-    def letter(self, host: Host, letter: Letter, now_ms: int) -> Fate | None:
+    def letter(self, host: Host, letter: Letter, now_ms: int) -> tuple[Fate, Tenure | None] | None:
         """Check a letter as it is produced: whose it is, why, and its bytes."""
         notes = dict(letter.headers)
         partition = Partition(_text(notes, "topic"), int(_text(notes, "partition")))
@@ -175,17 +179,17 @@ class Oracle:
         own = letter.headers[: len(record.headers)] == record.headers or trimmed in (b"headers", b"value")
         if letter.key != record.key or not own or (letter.value != record.value and trimmed != b"value"):
             self._story.violated("I1", f"the letter of {fate.place} does not hold its bytes")
-        if (host, partition) not in self._held:
+        tenure = self._held.get((host, partition))
+        if tenure is None:
             self._story.violated("handover", f"{host.name} writes a letter of {fate.place} after it gave it up")
         if not self._may_be_lettered(fate, reason, now_ms):
             self._story.violated("I1", f"{fate.place} becomes a dead letter: {reason}")
         fate.letter_tried = True
-        return fate
+        return fate, tenure
 
-    def written(self, host: Host, fate: Fate) -> None:
+    def written(self, fate: Fate, tenure: Tenure | None) -> None:
         """Note a letter in the topic; a second one needs a reason."""
-        tenure = self._held.get((host, fate.record.partition))
-        if host in fate.written and tenure is not None and tenure in fate.letters:
+        if tenure in fate.written:
             self._story.violated("I4", f"a second letter of {fate.place} though the first was acknowledged")
         fate.letters.append(tenure)
 
@@ -199,10 +203,14 @@ class Oracle:
         if reason == "expired":
             return options.max_age_s is not None and (age_s > options.max_age_s or self._clocks_jump)
         if reason == "ambiguous":
-            return options.ambiguous == "dead_letter" and fate.ambiguous and not self._scenario.replay_safe
+            return self._gives_up_ambiguous and fate.ambiguous
         if reason == "schema_not_found":
             return fate.denied and (age_s > options.schema_grace_s or self._clocks_jump)
         return fate.kind in UNSENT or fate.kind in ("poison", "forbidden", "big")
+
+    @property
+    def _gives_up_ambiguous(self) -> bool:
+        return self._scenario.options.ambiguous == "dead_letter" and not self._scenario.replay_safe
 
     @property
     def _clocks_jump(self) -> bool:

@@ -40,8 +40,9 @@ class Fate:
     """One record: what it is, and what became of it so far.
 
     By role: `bodies` what was first sent, `taken` the tenures under which the vendor took it, in order, `told` the
-    last tenure that was told so. By process: `heard` the roles it saw delivered, `written` who saw its letter
-    acknowledged. `denied`: the registry said it does not know its schema.
+    last tenure that was told so, None where that was over when the reply came. By tenure: `heard` the roles seen
+    delivered under it, `written` those under which its letter was seen acknowledged. `denied`: the registry said it
+    does not know its schema.
     """
 
     def __init__(self, number: int, kind: str, record: Record, roles: tuple[str, ...], key: Key | None) -> None:
@@ -54,8 +55,8 @@ class Fate:
         self.bodies: dict[str, tuple[str, bytes]] = {}
         self.taken: dict[str, list[Tenure | None]] = {}
         self.told: dict[str, Tenure | None] = {}
-        self.heard: dict[Host, set[str]] = {}
-        self.written: set[Host] = set()
+        self.heard: dict[Tenure, set[str]] = {}
+        self.written: set[Tenure] = set()
         self.refused: set[str] = set()
         self.failures = 0
         self.ambiguous = False
@@ -67,11 +68,11 @@ class Fate:
     def place(self) -> str:
         return f"{self.record.partition}@{self.record.offset}#{self.number}({self.kind})"
 
-    def resolved_for(self, process: Host) -> bool:
-        """Whether this process has seen it delivered, lettered, or may know by itself that it is skipped."""
-        if self.skipped or process in self.written:
+    def resolved_for(self, tenure: Tenure) -> bool:
+        """Whether its holder has seen it delivered, lettered, or may know by itself that it is skipped."""
+        if self.skipped or tenure in self.written:
             return True
-        return bool(self.roles) and len(self.heard.get(process, ())) == len(self.roles)
+        return bool(self.roles) and len(self.heard.get(tenure, ())) == len(self.roles)
 
     @property
     def settled(self) -> bool:
@@ -83,7 +84,9 @@ class Fate:
     @property
     def resolved(self) -> bool:
         """Whether it has its end, in the oracle's eyes."""
-        return self.skipped or bool(self.letters) or (bool(self.roles) and all(role in self.taken for role in self.roles))
+        return (
+            self.skipped or bool(self.letters) or (bool(self.roles) and all(role in self.taken for role in self.roles))
+        )
 
 
 class Maker:

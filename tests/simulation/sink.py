@@ -132,7 +132,9 @@ def _taken(endpoint: Endpoint, items: Sequence[Item], body: bytes) -> Verdict:
     return [meant[word] for word in words]
 
 
-def make_endpoints(shape: Shape, limits: Limits, timeout_s: float, *, one_quota: bool, rate: float | None) -> dict[str, Endpoint]:
+def make_endpoints(
+    shape: Shape, limits: Limits, timeout_s: float, *, one_quota: bool, rate: float | None
+) -> dict[str, Endpoint]:
     """Make the endpoints of a shape; names are the roles of its payloads."""
     plain = Endpoint("event", limits, "shared", timeout_s, rate)
     other = "shared" if one_quota else "own"

@@ -163,7 +163,9 @@ class VendorHttp:
             if answer.reply is None and answer.error is None:
                 return
             back_s = vendor.travel_s()
-            loop.call_later(back_s, _give, future, Answer(answer.reply, answer.words or words, answer.error), context=WORLD)
+            loop.call_later(
+                back_s, _give, future, Answer(answer.reply, answer.words or words, answer.error), context=WORLD
+            )
 
         if vendor.connects():
             loop.call_later(arrive_s, arrive, context=WORLD)
@@ -191,7 +193,7 @@ class VendorHttp:
     def _hand_over(self, endpoint: str, sent: Sequence[Sent], answer: Answer) -> HttpResponse:
         vendor, reply = self._vendor, answer.reply
         for one, word in zip(sent, answer.words, strict=True):
-            vendor.oracle.heard(self._host, one, word)
+            vendor.oracle.heard(one, word)
         if vendor.story.told:
             what = answer.error if reply is None else (reply.status, dict(reply.headers), reply.body)
             numbers = [one.fate.number for one in sent]
@@ -218,7 +220,9 @@ def _read(body: bytes) -> tuple[list[tuple[int, str, str, bytes]], list[int]]:
     groups = []
     for item in msgspec.json.decode(body, type=list[msgspec.Raw]):
         fields: dict[str, Any] = msgspec.json.decode(item)
-        raws = msgspec.convert(msgspec.json.decode(item, type=Merged), Merged).members if "members" in fields else [item]
+        raws = (
+            msgspec.convert(msgspec.json.decode(item, type=Merged), Merged).members if "members" in fields else [item]
+        )
         groups.append(len(raws))
         for raw in raws:
             entry = msgspec.json.decode(raw, type=Entry)

@@ -2,12 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
 from msgspec import Struct
 
+from connector.domain.record import Partition
 from tests.simulation.broker import Broker
 from tests.simulation.decoder import Registry
 from tests.simulation.letters import LetterTopic
@@ -94,12 +95,13 @@ class World:
             self.loop.call_later(self.scenario.options.drain_s + 20.0, self._start, replica)
             self._start(replica)
         if needs_company(self.scenario.kinds):
-            self._trickle()
+            self._trickle(dict(self.broker.maker.ends))
 
-    def _trickle(self) -> None:
-        if any(self.oracle.open()):
+    def _trickle(self, ends: Mapping[Partition, int]) -> None:
+        """Go on until what lies below these offsets is committed."""
+        if any(self.broker.committed.get(partition, 0) < end for partition, end in ends.items()):
             self.broker.produce(EPOCH_MS + round(self.loop.time() * 1000), "good")
-            self.loop.call_later(TRICKLE_S, self._trickle)
+            self.loop.call_later(TRICKLE_S, self._trickle, ends)
 
     def _do(self, deed: Deed) -> None:
         replica = self.replicas[deed.replica]

@@ -8,7 +8,7 @@ from connector.pipeline.consume import CommitReport, Statistics
 
 
 def test_what_delivery_rests_on_cannot_be_set_otherwise() -> None:
-    wrong = {
+    wrong: dict[str, str | int | float | bool] = {
         "enable.auto.commit": False,
         "enable.auto.offset.store": True,
         "auto.offset.reset": "latest",

@@ -21,6 +21,7 @@ class FakeClient:
         self.errors = errors
         self.queued: list[Report] = []
         self.purged = False
+        self.failure: KafkaException | None = None
 
     def produce(self, *_args: object, on_delivery: Report, **_more: object) -> None:
         if self.errors and isinstance(self.errors[0], KafkaException):
@@ -28,6 +29,8 @@ class FakeClient:
         self.queued.append(on_delivery)
 
     def poll(self, _timeout: float) -> int:
+        if self.failure is not None:
+            raise self.failure
         while self.queued:
             error = self.errors.pop(0) if self.errors else None
             self.queued.pop(0)(cast(KafkaError | None, error), cast(Message, None))
@@ -117,3 +120,18 @@ def test_a_failed_report_is_sorted_by_what_can_be_done(code: int, kind: str) -> 
 
     asyncio.run(run())
     assert len(clients.made) == 1
+
+
+def test_a_fatal_error_outside_of_any_report_fails_what_is_pending() -> None:
+    clients = Clients([], [])
+
+    async def run() -> None:
+        producer = KafkaProducer({}, client=clients)
+        pending = producer.produce(LETTER)
+        clients.made[0].failure = KafkaException(FATAL)
+        with pytest.raises(LetterFailed, match="fatal"):
+            await asyncio.wait_for(pending, 5)
+        await producer.produce(LETTER)
+        await producer.close()
+
+    asyncio.run(run())

@@ -10,8 +10,6 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-pytest.importorskip("httpx2", reason="needs the schema registry extra of confluent-kafka")
-
 from connector.adapters.schema_cache import SchemaCache, folder_name
 from connector.adapters.schema_registry import RegistryOptions, SchemaRegistry
 from connector.errors import SchemaChanged, SchemaMissing, SchemaUnavailable

@@ -14,7 +14,7 @@ from msgspec.structs import fields
 
 from connector.adapters.schema_files import load_schemas
 from connector.domain import events
-from connector.domain.events import KINDS, Event
+from connector.domain.events import KINDS, Event, Page
 from connector.pipeline.decode import Decoder
 from connector.pipeline.framing import confluent_head
 from connector.pipeline.shape import ALIASES, Source, match, shape_of
@@ -148,4 +148,4 @@ def test_values_by_fingerprint_are_read_with_the_published_schemas() -> None:
     schema = json.loads(texts["connector.events.Page.avsc"])
     fastavro.schemaless_writer(file, schema, {"name": "Home"})
     mark = bytes.fromhex(fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(schema), "CRC-64-AVRO"))
-    assert decoder.decode(record(b"\xc3\x01" + mark + file.getvalue())) == KINDS["Page"](name="Home")
+    assert decoder.decode(record(b"\xc3\x01" + mark + file.getvalue())) == Page(name="Home")

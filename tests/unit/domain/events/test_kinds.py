@@ -10,11 +10,13 @@ from connector.domain.events import KINDS, Alias, Context, Event, Group, Identif
 
 
 def subclasses(of: type) -> set[type]:
-    return {below for one in of.__subclasses__() for below in {one, *subclasses(one)}}
+    below: set[type] = set(of.__subclasses__())
+    return below.union(*map(subclasses, below))
 
 
 def test_every_event_struct_is_a_kind_under_its_own_name() -> None:
-    assert set(KINDS.values()) == subclasses(Event)
+    ours = {struct for struct in subclasses(Event) if struct.__module__.startswith("connector.")}
+    assert set(KINDS.values()) == ours
     assert all(struct.__name__ == name for name, struct in KINDS.items())
 
 

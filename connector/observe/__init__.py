@@ -1,0 +1,1 @@
+"""What is seen from outside: metrics, logs, and the state of each sink."""

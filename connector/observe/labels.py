@@ -1,0 +1,52 @@
+"""The closed sets of label values. What is not in its set is counted as `other`."""
+
+from collections.abc import Collection
+
+OTHER = "other"
+
+OUTCOMES = ("delivered", "dead_lettered", "skipped")
+SKIPS = ("kind", "opted_out", "filtered", "consent", "no_user", "tombstone", "ignored", "panic", "no_variation", OTHER)
+# fmt: off
+UNDECODABLE = (
+    "empty", "not_avro", "framing", "malformed", "fingerprint_unknown", "schema_not_found", "schema_unusable",
+    "truncated", "trailing_bytes", "bad_utf8", "bad_index", "bad_json", "bad_field", "overflow", "too_deep",
+    "decimal_range", "calendar_range", "unknown_record", OTHER,
+)
+UNTRANSLATABLE = (
+    "no_identity", "no_name", "no_group", "no_previous_id", "no_date", "not_encodable", "too_large",
+    "translator_fault", OTHER,
+)
+REFUSALS = ("refused", "exhausted", "expired", "too_old", "ambiguous")
+CODES = (
+    "200", "201", "202", "204", "207", "400", "401", "403", "404", "408", "413", "422", "429",
+    "500", "502", "503", "504", "2xx", "3xx", "4xx", "5xx", "none",
+)
+HTTP_ERRORS = (
+    "dns", "connect", "tls", "connect_timeout", "read_timeout", "pool_timeout", "reset", "protocol", "deadline",
+    "proxy", "address", OTHER,
+)
+RETRIES = (
+    "rate_limited", "server_error", "timeout", "network", "ambiguous", "setup", "split", "feed", OTHER,
+)
+# fmt: on
+LETTERS = (*UNDECODABLE[:-1], *UNTRANSLATABLE[:-1], *REFUSALS, OTHER)
+REBALANCES = ("assign", "revoke", "lost")
+DRAINS = ("clean", "timeout")
+COMMITS = ("ok", "failed")
+FETCHES = ("fetched", "cached", "missing", "unavailable", "changed")
+TRIGGERS = ("count", "bytes", "time", "revoke", "shutdown")
+SPLITS = ("poison", "bad_request", "too_large", "unprocessable", "refused", "refused_setup", OTHER)
+PARTIALS = ("items", OTHER)
+ATTEMPTS = ("ok", "retry", "reject", "setup", "ambiguous")
+CIRCUITS = ("closed", "open", "half_open", "halted_setup")
+WRITES = ("written", "failed")
+PHASES = ("poll", "decode", "route", "translate", "wait", "store", "callback")
+
+
+def known(value: str, among: Collection[str]) -> str:
+    return value if value in among else OTHER
+
+
+def code_of(status: str) -> str:
+    """Return the status itself where it is one of ours, else its class."""
+    return status if status in CODES else f"{status[:1]}xx"
