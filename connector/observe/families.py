@@ -116,3 +116,21 @@ PROCESS: tuple[Family, ...] = (
     _g("start_time_seconds", "When the process started"),
     _g("ready", "1 for each condition of readiness that holds", "check"),
 )
+
+
+def counter_of(made: Collector, *values: str) -> Counter:
+    child = made.labels(*values) if values else made
+    assert isinstance(child, Counter)
+    return child
+
+
+def gauge_of(made: Collector, *values: str) -> Gauge:
+    child = made.labels(*values) if values else made
+    assert isinstance(child, Gauge)
+    return child
+
+
+def histogram_of(made: Collector, *values: str) -> Histogram:
+    child = made.labels(*values) if values else made
+    assert isinstance(child, Histogram)
+    return child

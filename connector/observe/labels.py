@@ -1,6 +1,7 @@
 """The closed sets of label values. What is not in its set is counted as `other`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from itertools import product
 
 OTHER = "other"
 
@@ -25,9 +26,7 @@ HTTP_ERRORS = (
     "dns", "connect", "tls", "connect_timeout", "read_timeout", "pool_timeout", "reset", "protocol", "deadline",
     "proxy", "address", OTHER,
 )
-RETRIES = (
-    "rate_limited", "server_error", "timeout", "network", "ambiguous", "setup", "split", "feed", OTHER,
-)
+RETRIES = ("rate_limited", "server_error", "timeout", "network", "setup", "split", OTHER)
 # fmt: on
 LETTERS = (*UNDECODABLE[:-1], *UNTRANSLATABLE[:-1], *REFUSALS, OTHER)
 REBALANCES = ("assign", "revoke", "lost")
@@ -38,9 +37,26 @@ TRIGGERS = ("count", "bytes", "time", "revoke", "shutdown")
 SPLITS = ("poison", "bad_request", "too_large", "unprocessable", "refused", "refused_setup", OTHER)
 PARTIALS = ("items", OTHER)
 ATTEMPTS = ("ok", "retry", "reject", "setup", "ambiguous")
+# What each answer usually comes to. Other pairs are counted too, but are no series before they happen.
+REQUESTS = (
+    *product(("200", "201", "202", "204", "207", "2xx"), ("ok", "retry", "reject")),
+    *product(("400", "413", "422"), ("reject",)),
+    *product(("401", "403", "404", "3xx"), ("setup",)),
+    *product(("408", "429", "500", "502", "503", "504", "5xx"), ("retry",)),
+    *product(("4xx",), ("retry", "reject", "setup")),
+    *product(("none",), ("retry", "setup", "ambiguous")),
+)
 CIRCUITS = ("closed", "open", "half_open", "halted_setup")
 WRITES = ("written", "failed")
 PHASES = ("poll", "decode", "route", "translate", "wait", "store", "callback")
+
+
+# What each reason to send again counts as, where it is not a label itself.
+RETRY_CLASSES: Mapping[str, str] = {
+    **dict.fromkeys(HTTP_ERRORS[:-1], "network"),
+    **dict.fromkeys(("credentials", "redirect", "tls", "proxy", "address"), "setup"),
+    **dict.fromkeys(SPLITS[1:-1], "split"),
+}
 
 
 def known(value: str, among: Collection[str]) -> str:
@@ -49,4 +65,4 @@ def known(value: str, among: Collection[str]) -> str:
 
 def code_of(status: str) -> str:
     """Return the status itself where it is one of ours, else its class."""
-    return status if status in CODES else f"{status[:1]}xx"
+    return status if status in CODES else known(f"{status[:1]}xx", CODES)

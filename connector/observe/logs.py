@@ -9,64 +9,93 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 LINES_PER_S = 10
+MOST_KINDS = 1000
 SECRET_WORDS = ("authorization", "password", "secret", "token", "write_key")
+HIDDEN = "**********"
 
 Format = Literal["auto", "json", "console"]
 
 
 class RateLimit:
-    """Lets at most ten lines a second of one text and sink pass; the next that passes counts the others."""
+    """Lets at most ten lines a second of one text and sink pass; the next that passes counts the others.
+
+    Lines of libraries are limited by their logger, for no two of their texts need be the same.
+    """
 
     def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._monotonic_s = monotonic_s
-        self._seen: dict[tuple[str, str], list[float]] = {}
+        self._seen: dict[tuple[str, str], tuple[int, int, int]] = {}
 
     def __call__(self, logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
-        kind = (str(line.get("event")), str(line.get("sink", "")))
-        second = float(int(self._monotonic_s()))
-        state = self._seen.setdefault(kind, [second, 0, 0])
-        if state[0] != second:
-            state[0], state[1] = second, 0
-        state[1] += 1
-        if state[1] > LINES_PER_S:
-            state[2] += 1
+        """Limit our own lines."""
+        suppressed = self._passes(str(line.get("event")), str(line.get("sink", "")))
+        if suppressed is None:
             raise structlog.DropEvent
-        if state[2]:
-            line["suppressed"] = int(state[2])
-            state[2] = 0
-        return line
+        return {**line, "suppressed": suppressed} if suppressed else line
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Limit the lines of libraries, which DropEvent would hit as an error of their own."""
+        suppressed = self._passes(record.name, "")
+        if suppressed:
+            record.suppressed = suppressed
+        return suppressed is not None
+
+    def _passes(self, text: str, sink: str) -> int | None:
+        """Return how many lines of that kind were held back before this one, or None to hold it back too."""
+        second = int(self._monotonic_s())
+        if len(self._seen) >= MOST_KINDS:
+            # Copied first: the Kafka client logs from a thread of its own.
+            self._seen = {kind: state for kind, state in list(self._seen.items()) if state[0] == second}
+        since, passed, suppressed = self._seen.get((text, sink), (second, 0, 0))
+        if since != second:
+            passed = 0
+        if passed == LINES_PER_S:
+            self._seen[text, sink] = (second, passed, suppressed + 1)
+            return None
+        self._seen[text, sink] = (second, passed + 1, 0)
+        return suppressed
 
 
 def redact(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
     """Hide what is named like a secret; nothing should be."""
-    for name in line:
-        if any(word in name.lower() for word in SECRET_WORDS):
-            line[name] = "**********"
-    return line
+    return {name: HIDDEN if any(word in name.lower() for word in SECRET_WORDS) else line[name] for name in line}
 
 
-def configure(level: str, form: Format, stream: TextIO) -> None:
+def configure(level: str, form: Format, stream: TextIO, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
     """Set the process's logs up; lines of the libraries come the same way, from WARNING on."""
-    console = stream.isatty() if form == "auto" else form == "console"
     least = logging.getLevelNamesMapping()[level.upper()]
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+    limit = RateLimit(monotonic_s)
+    stamps: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        RateLimit(),
         redact,
     ]
-    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    rendered = _rendered(stream, form)
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        processors=[limit, structlog.contextvars.merge_contextvars, *stamps, *rendered],
         wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(stream)
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    handler.addFilter(limit.filter)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.stdlib.ExtraAdder(allow=("suppressed",)),
+                structlog.stdlib.add_logger_name,
+                *stamps,
+            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
+        )
     )
-    handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=max(least, logging.WARNING), force=True)
+
+
+def _rendered(stream: TextIO, form: Format) -> list[Any]:
+    """Return what turns a line into text. Tracebacks are plain: the fancy ones show local variables."""
+    if stream.isatty() if form == "auto" else form == "console":
+        return [
+            structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

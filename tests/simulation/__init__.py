@@ -3,8 +3,8 @@
     python -m tests.simulation --seeds 500 --from 1         run seeds 1 to 500; the last line is `N seeds, V violations`
     python -m tests.simulation --seeds 1 --from 42 --story  replay seed 42 alone and print what happened, in order
 
-A seed decides everything: topology, settings, records, latencies, vendor and broker faults, crashes, rebalances. What is
-real is `connector/pipeline`; around it stand doubles that know nothing of its insides:
+A seed decides everything: topology, settings, records, latencies, vendor and broker faults, crashes, rebalances. What
+is real is `connector/pipeline`; around it stand doubles that know nothing of its insides:
 
     loop      an event loop whose time is a number; a process on it can be frozen or killed between any two callbacks
     scenario  seed -> what this run is like

@@ -8,7 +8,6 @@ import typer
 
 from tests.simulation.world import run
 
-
 app = typer.Typer(pretty_exceptions_enable=False)
 
 

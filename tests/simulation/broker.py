@@ -1,4 +1,4 @@
-"""Kafka as far as a consumer group sees it: logs, membership, cooperative rebalances, fenced commits. On virtual time."""
+"""Kafka as a consumer group sees it: logs, membership, cooperative rebalances, fenced commits. On virtual time."""
 
 import asyncio
 import random

@@ -14,7 +14,6 @@ from tests.simulation.sink import Happening
 from tests.simulation.story import Story
 from tests.simulation.weather import Weather
 
-
 LEAST_BYTES = 5
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Literal
 
@@ -46,7 +46,7 @@ class Host:
 class VirtualLoop(asyncio.BaseEventLoop):
     """Runs what is due in a fixed order, then moves its time to the next timer. No sockets, no threads."""
 
-    _ready: deque[asyncio.Handle]
+    _ready: deque[Any]
     _scheduled: list[asyncio.TimerHandle]
     _stopping: bool
 
@@ -85,17 +85,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
         ready, scheduled = self._ready, self._scheduled
         self._now_s += ROUND_S
         while scheduled and scheduled[0]._cancelled:
-            heapq.heappop(scheduled)._scheduled = False
+            heapq.heappop(scheduled)
         if not ready and not self._stopping:
             if not scheduled:
                 raise Stuck("nothing is scheduled and the end is not reached")
-            if scheduled[0]._when > self._now_s:
-                self._now_s = scheduled[0]._when
+            if scheduled[0].when() > self._now_s:
+                self._now_s = scheduled[0].when()
                 self._steps = 0
-        while scheduled and scheduled[0]._when <= self._now_s:
-            timer = heapq.heappop(scheduled)
-            timer._scheduled = False
-            ready.append(timer)
+        while scheduled and scheduled[0].when() <= self._now_s:
+            ready.append(heapq.heappop(scheduled))
         self._steps += len(ready)
         if self._steps > BUSY_STEPS:
             raise Stuck(f"{BUSY_STEPS} callbacks without a moment passing")
@@ -119,9 +117,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Do nothing: there is no selector to wake."""
 
 
-def _noting_hosts(
-    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], context: Context | None = None
-) -> asyncio.Task[Any]:
+def _noting_hosts(loop: asyncio.AbstractEventLoop, coro: Any, context: Context | None = None) -> asyncio.Task[Any]:
     task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, context=context)
     host = context.get(_HOST) if context is not None else _HOST.get()
     if host is not None:

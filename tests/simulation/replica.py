@@ -4,7 +4,10 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
+from prometheus_client import CollectorRegistry
+
 from connector.errors import KafkaFailed
+from connector.observe.metrics import Metrics
 from connector.pipeline.flow import Flow
 from connector.pipeline.options import Outside
 from connector.sinks.contract import Sink
@@ -12,7 +15,6 @@ from tests.simulation.decoder import Decoder, Registry
 from tests.simulation.letters import LetterProducer, LetterTopic
 from tests.simulation.loop import WORLD, Host, VirtualLoop
 from tests.simulation.member import Member
-from tests.simulation.metrics import silent_metrics
 from tests.simulation.sink import SimulatedSink
 from tests.simulation.vendor import Vendor, VendorHttp
 
@@ -136,7 +138,8 @@ class Replica:
             chance=random.Random(f"{scenario.seed}/{host.name}"),
             reload=lambda: sink,
         )
-        return Flow(sink, scenario.options, outside, silent_metrics())
+        topics = sorted({partition.topic for partition in scenario.partitions})
+        return Flow(sink, scenario.options, outside, Metrics(CollectorRegistry()).flow(sink.name, topics))
 
     async def _run(self, host: Host, flow: Flow, http: VendorHttp) -> None:
         def join(owner: "Owner") -> "Consumer":

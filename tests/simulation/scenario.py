@@ -122,7 +122,7 @@ def _kinds(theme: Theme, chance: random.Random) -> dict[str, float]:
     """Weights of the kinds of records; bad ones stay below what trips the guard."""
     kinds = {"good": 100.0}
     if theme == "calm":
-        return kinds | {kind: 3.0 for kind in SKIPPED}
+        return kinds | dict.fromkeys(SKIPPED, 3.0)
     few = 6 if theme in ("letters", "everything") else 2
     for kind in chance.sample(RARE, few):
         kinds[kind] = chance.uniform(0.5, 3.0)

@@ -1,4 +1,4 @@
-"""The vendor: takes what the simulated sink sends, with faults. What reaches it stays, whoever asked has died or not."""
+"""The vendor: takes what the simulated sink sends, with faults. What reaches it stays, even if who asked has died."""
 
 import asyncio
 import random
@@ -60,10 +60,8 @@ class Vendor:
         if refusal is not None:
             named = whole == 1 and refusal.status in (400, 403, 413)
             return Answer(refusal, ["bad" if named else "failed"] * whole)
-        if self.scenario.endpoints[endpoint].itemised:
-            words = [self._judged(one) for one in sent]
-        else:
-            words = ["ok"] * whole
+        itemised = self.scenario.endpoints[endpoint].itemised
+        words = [self._judged(one) for one in sent] if itemised else ["ok"] * whole
         fault = self._fault()
         if fault in ("429", "429_after", "500", "503_after"):
             asks = {"retry-after": str(self._chance.choice(RETRY_AFTER_S))} if fault.endswith("after") else {}
@@ -75,9 +73,7 @@ class Vendor:
                 self.oracle.taken(one)
         if fault != "ok":
             return self._mute(fault, whole)
-        if not self.scenario.endpoints[endpoint].itemised:
-            return Answer(HttpResponse(200, {}, b'{"ok": true}'), words)
-        return Answer(HttpResponse(200, {}, encode(words)), words)
+        return Answer(HttpResponse(200, {}, encode(words) if itemised else b'{"ok": true}'), words)
 
     def _refusal(self, body: bytes, sent: Sequence[Sent], endpoint: str) -> HttpResponse | None:
         """Refuse the whole request: for the weather, its size or its content."""

@@ -87,7 +87,7 @@ class World:
         self.broker.produce(EPOCH_MS + round(self.loop.time() * 1000))
 
     def _quiet(self) -> None:
-        """End all faults; every process runs from here on, and a trickle of good records shows that the vendor lives."""
+        """End all faults; every process runs on, and a trickle of good records shows that the vendor lives."""
         self.story.say("the faults end")
         self.vendor.calm_down()
         self.topic.calm_down()
@@ -132,16 +132,24 @@ class World:
 
     async def _settled(self) -> None:
         """Wait until everything produced is resolved and committed, or an invariant broke."""
-        await asyncio.sleep(self.scenario.quiet_s + LOOK_S)
-        while not self.story.broken.is_set() and (any(self.oracle.open()) or not self.broker.done):
-            await asyncio.sleep(LOOK_S)
+        broken = await self._broken_within(self.scenario.quiet_s + LOOK_S)
+        while not broken and (any(self.oracle.open()) or not self.broker.done):
+            broken = await self._broken_within(LOOK_S)
 
     async def _stopped(self) -> None:
         self._over = True
-        while not self.story.broken.is_set() and any(replica.running for replica in self.replicas):
+        broken = self.story.broken.is_set()
+        while not broken and any(replica.running for replica in self.replicas):
             for replica in self.replicas:
                 replica.stop()
-            await asyncio.sleep(LOOK_S)
+            broken = await self._broken_within(LOOK_S)
+
+    async def _broken_within(self, wait_s: float) -> bool:
+        try:
+            await asyncio.wait_for(self.story.broken.wait(), wait_s)
+        except TimeoutError:
+            return False
+        return True
 
     def _unfinished(self) -> str:
         fates = [fate.place for fate in self.oracle.open()]

@@ -1,0 +1,229 @@
+"""The ledger outside the connector: produced, taken by the vendor, made a letter, committed."""
+
+import json
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Self
+
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+from msgspec import Struct
+
+from tests.doubles.vendor import Reply, Request
+from tests.integration.events import Made
+
+Place = tuple[str, int, int]  # topic, partition, offset
+
+
+class Entry(Struct, frozen=True):
+    """A produced record and where it sits."""
+
+    made: Made
+    place: Place
+
+
+class Letter(Struct, frozen=True):
+    """A dead letter as it lies in its topic; `notes` are the connector's own headers without their prefix."""
+
+    place: Place
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes]
+    notes: Mapping[str, str]
+
+
+class Ledger:
+    """Registers what is produced and hears what the vendor accepted."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.accepted: list[str] = []
+        self.bodies: dict[str, set[str]] = defaultdict(set)
+        self._at: dict[Place, Entry] = {}
+        self._lock = threading.Lock()
+
+    def produce(self, bootstrap: str, topic: str, records: Iterable[Made], *, partition: int | None = None) -> None:
+        """Produce all and wait for their acks."""
+        producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "queue.buffering.max.messages": 200_000})
+
+        def reported(made: Made) -> Callable[[KafkaError | None, Message], None]:
+            def report(error: KafkaError | None, message: Message) -> None:
+                assert error is None, error
+                place = (topic, message.partition() or 0, message.offset() or 0)
+                with self._lock:
+                    self.entries[made.id] = self._at[place] = Entry(made, place)
+
+            return report
+
+        where = {} if partition is None else {"partition": partition}
+        for made in records:
+            producer.produce(topic, made.value, made.key, on_delivery=reported(made), **where)
+            producer.poll(0)
+        assert producer.flush(60) == 0
+
+    def accept(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """The vendor took these messages."""
+        with self._lock:
+            for message in messages:
+                identifier = message["messageId"]
+                self.accepted.append(identifier)
+                self.bodies[identifier].add(json.dumps(message, sort_keys=True))
+
+    @property
+    def delivered(self) -> set[str]:
+        with self._lock:
+            return set(self.accepted)
+
+    @property
+    def duplicates(self) -> int:
+        with self._lock:
+            return len(self.accepted) - len(set(self.accepted))
+
+    def entry_at(self, place: Place) -> Entry | None:
+        return self._at.get(place)
+
+    def missing(self, letters: Iterable[Letter] = ()) -> set[str]:
+        """Ids that were neither delivered nor dead-lettered."""
+        lettered = {entry.made.id for letter in letters if (entry := self.entry_at(origin_of(letter)))}
+        return set(self.entries) - self.delivered - lettered
+
+    def out_of_order(self) -> list[str]:
+        """Ids whose first delivery came after that of a later record of the same key (in the same partition)."""
+        latest: dict[tuple[bytes, int], int] = {}
+        late = []
+        for identifier in dict.fromkeys(self.accepted):
+            entry = self.entries.get(identifier)
+            if entry is None:
+                continue
+            key = (entry.made.key, entry.place[1])
+            if entry.made.sequence < latest.get(key, -1):
+                late.append(identifier)
+            latest[key] = max(latest.get(key, -1), entry.made.sequence)
+        return late
+
+    def changed(self) -> list[str]:
+        """Ids that were delivered more than once with different content."""
+        return [identifier for identifier, bodies in self.bodies.items() if len(bodies) > 1]
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """The offset after the last produced record of each partition."""
+        ends: Counter[tuple[str, int]] = Counter()
+        for topic, partition, offset in self._at:
+            ends[topic, partition] = max(ends[topic, partition], offset + 1)
+        return dict(ends)
+
+    def lowest_open(self, letters: Iterable[Place]) -> dict[tuple[str, int], int]:
+        """Per partition the lowest offset that is neither delivered nor in a letter; the end where there is none."""
+        done, lettered, lowest = self.delivered, set(letters), self.ends()
+        for place, entry in list(self._at.items()):
+            if entry.made.id not in done and place not in lettered:
+                at = place[:2]
+                lowest[at] = min(lowest[at], place[2])
+        return lowest
+
+
+def segment(
+    ledger: Ledger, verdict: Callable[[Request, Sequence[Mapping[str, Any]]], Reply | None] = lambda *_: None
+) -> Callable[[Request], Reply]:
+    """Return a vendor's script: `verdict` may answer a request in its own way, else it is taken with a 200."""
+
+    def script(request: Request) -> Reply:
+        messages = json.loads(request.body)["batch"]
+        reply = verdict(request, messages) or Reply(200, body=b'{"success": true}')
+        if 200 <= reply.status < 300:
+            ledger.accept(messages)
+        return reply
+
+    return script
+
+
+def create_topics(bootstrap: str, *names: str, partitions: int = 6, **config: str) -> None:
+    """Make topics on a real broker and wait until they are there."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    made = admin.create_topics([NewTopic(name, partitions, 1, config=config) for name in names])
+    for future in made.values():
+        future.result(30)
+
+
+def committed(bootstrap: str, group: str, topic: str, partitions: int = 6) -> dict[tuple[str, int], int]:
+    """What the group has committed, 0 where nothing."""
+    looking = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    try:
+        found = looking.committed([TopicPartition(topic, number) for number in range(partitions)], 15)
+    finally:
+        looking.close()
+    return {(topic, one.partition): max(one.offset, 0) for one in found}
+
+
+def letters(bootstrap: str, topic: str) -> list[Letter]:
+    """Read a dead-letter topic to its end."""
+    reader = Consumer({"bootstrap.servers": bootstrap, "group.id": "letters", "enable.partition.eof": True})
+    try:
+        partitions = list(reader.list_topics(topic, 10).topics[topic].partitions)
+        reader.assign([TopicPartition(topic, number, 0) for number in partitions])
+        found, ended, until = [], set(), time.monotonic() + 30
+        while len(ended) < len(partitions) and time.monotonic() < until:
+            message = reader.poll(1.0)
+            if message is None:
+                continue
+            if message.error() is not None:
+                ended.add(message.partition())
+                continue
+            found.append(_letter(message))
+        return found
+    finally:
+        reader.close()
+
+
+def origin_of(letter: Letter) -> Place:
+    return letter.notes["topic"], int(letter.notes["partition"]), int(letter.notes["offset"])
+
+
+def _letter(message: Message) -> Letter:
+    headers = {name: value or b"" for name, value in (message.headers() or [])}
+    ours = {name[10:]: value.decode() for name, value in headers.items() if name.startswith("connector.")}
+    theirs = {name: value for name, value in headers.items() if not name.startswith("connector.")}
+    place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
+    return Letter(place, message.key(), message.value(), theirs, ours)
+
+
+class Watch:
+    """Samples the group's commits every 200 ms and notes each that is beyond the lowest open record."""
+
+    def __init__(self, bootstrap: str, group: str, topic: str, ledger: Ledger, letters_topic: str = "") -> None:
+        self.violations: list[str] = []
+        self.samples = 0
+        self._args = (bootstrap, group, topic)
+        self._ledger = ledger
+        self._letters_topic = letters_topic
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        bootstrap, group, topic = self._args
+        looking = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+        partitions = list(looking.list_topics(topic, 10).topics[topic].partitions)
+        asked = [TopicPartition(topic, number) for number in partitions]
+        while not self._stop.wait(0.2):
+            found = looking.committed(asked, 15)
+            # Read after the commits: what is open now was open then.
+            lettered = (
+                [origin_of(one) for one in letters(bootstrap, self._letters_topic)] if self._letters_topic else []
+            )
+            lowest = self._ledger.lowest_open(lettered)
+            self.samples += 1
+            for one in found:
+                bound = lowest.get((topic, one.partition), 0)
+                if one.offset > bound:
+                    self.violations.append(f"{topic}[{one.partition}] committed {one.offset}, open {bound}")
+        looking.close()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        self._thread.join(30)
