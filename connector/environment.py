@@ -1,7 +1,7 @@
 """Settings from the environment, given as a mapping: typed, secrets from files, every problem at once."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Self, get_args
 
@@ -13,7 +13,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from connector.errors import Problem, SettingsError
 
 FILE_SUFFIX = "_FILE"
-_TYPE_WORDS = {"int_parsing": "must be a whole number", "float_parsing": "must be a number"}
+_TYPE_WORDS = {
+    "missing": "must be set",
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+    "string_pattern_mismatch": "must be an address that begins with http:// or https://",
+}
 
 
 class Variable(Struct, frozen=True):
@@ -69,7 +76,7 @@ class EnvSettings(BaseSettings):
     def variables(cls) -> Iterator[Variable]:
         """Describe every variable, in order."""
         for field, info in cls.model_fields.items():
-            default = "required" if info.is_required() else _shown(info.get_default(call_default_factory=True))
+            default = "required" if info.is_required() else _shown(info)
             yield Variable(cls.variable(field), default, info.description or "", _is_secret(info))
 
     @classmethod
@@ -111,22 +118,36 @@ def _is_secret(info: FieldInfo) -> bool:
 
 
 def _sentence(kind: str, message: str) -> str:
-    if kind == "missing":
-        return "must be set"
-    text = _TYPE_WORDS.get(kind) or message.removeprefix("Value error, ")
-    return text[:1].lower() + text[1:]
+    return _TYPE_WORDS.get(kind) or re.sub(r"^(Input|Value) should ", "must ", message.removeprefix("Value error, "))
 
 
-def _shown(default: object) -> str:
-    if default is None or default == () or default == "":
-        return ""
-    if isinstance(default, tuple):
-        return ",".join(map(str, default))
-    return str(default)
+def _shown(info: FieldInfo) -> str:
+    """Write a default as the variable would take it."""
+    default = info.get_default(call_default_factory=True)
+    readers = {one.func for one in info.metadata if isinstance(one, BeforeValidator)}
+    if default is None:
+        return "off" if off_is_none in readers else ""
+    if parse_duration_s in readers:
+        return f"{default:g}s"
+    if parse_size_bytes in readers:
+        return next(f"{default >> bits}{unit}" for bits, unit in _SHOWN_UNITS if default % (1 << bits) == 0)
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
+def table(variables: Iterable[Variable]) -> str:
+    """Render variables as a Markdown table."""
+    lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    for one in variables:
+        default = f"`{one.default}`" if one.default and one.default != "required" else one.default
+        note = f" (or `{one.name}{FILE_SUFFIX}`)" if one.secret else ""
+        meaning = one.meaning.replace("|", "\\|")
+        lines.append(f"| `{one.name}`{note} | {default} | {meaning} |")
+    return "\n".join(lines) + "\n"
 
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _UNITS_BYTES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+_SHOWN_UNITS = ((30, "GiB"), (20, "MiB"), (10, "KiB"), (0, ""))
 
 
 def parse_duration_s(text: object) -> float:

@@ -20,23 +20,45 @@ REFUSED: Mapping[str, str] = {
     "enable.partition.eof": "the connector needs it to pass control records at a log's end",
     "enable.idempotence": "dead letters are written idempotently",
     "acks": "a dead letter must be on all replicas before its offset moves",
+    "auto.commit.enable": "offsets are committed by the connector, after acknowledgement",
+    "offset.store.method": "offsets are kept by the broker",
+    "request.required.acks": "a dead letter must be on all replicas before its offset moves",
+    "delivery.report.only.error": "the report that a dead letter is written moves its offset",
+    "metadata.broker.list": "set KAFKA_BOOTSTRAP_SERVERS instead",
+    "sasl.jaas.config": "set KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD instead",
+    "ssl.truststore.location": "set KAFKA_SSL_CA_LOCATION to a PEM file instead",
     "transactional.id": "dead letters are not written in transactions",
     "allow.auto.create.topics": "a topic that is missing is an error, not something to make",
 }
 SECRETS = frozenset(
-    {"sasl.password", "ssl.key.password", "ssl.keystore.password", "ssl.key.pem", "sasl.oauthbearer.client.secret"}
+    {
+        "sasl.password",
+        "sasl.oauthbearer.assertion.private.key.passphrase",
+        "sasl.oauthbearer.assertion.private.key.pem",
+        "sasl.oauthbearer.client.credentials.client.secret",
+        "sasl.oauthbearer.client.secret",
+        "ssl.key.password",
+        "ssl.key.pem",
+        "ssl.keystore.password",
+    }
 )
 # fmt: off
-KNOWN = REFUSED.keys() | {
+KNOWN = REFUSED.keys() | SECRETS | {
     "bootstrap.servers", "client.id", "client.rack", "client.dns.lookup", "security.protocol",
-    "sasl.mechanism", "sasl.mechanisms", "sasl.username", "sasl.password", "sasl.kerberos.service.name",
+    "sasl.mechanism", "sasl.mechanisms", "sasl.username", "sasl.kerberos.service.name",
     "sasl.kerberos.principal", "sasl.kerberos.keytab", "sasl.kerberos.kinit.cmd",
     "sasl.kerberos.min.time.before.relogin", "sasl.oauthbearer.config", "sasl.oauthbearer.method",
-    "sasl.oauthbearer.client.id", "sasl.oauthbearer.client.secret", "sasl.oauthbearer.scope",
-    "sasl.oauthbearer.extensions", "sasl.oauthbearer.token.endpoint.url",
+    "sasl.oauthbearer.client.id", "sasl.oauthbearer.client.credentials.client.id", "sasl.oauthbearer.scope",
+    "sasl.oauthbearer.extensions", "sasl.oauthbearer.token.endpoint.url", "sasl.oauthbearer.grant.type",
+    "sasl.oauthbearer.assertion.algorithm", "sasl.oauthbearer.assertion.claim.aud",
+    "sasl.oauthbearer.assertion.claim.exp.seconds", "sasl.oauthbearer.assertion.claim.iss",
+    "sasl.oauthbearer.assertion.claim.jti.include", "sasl.oauthbearer.assertion.claim.nbf.seconds",
+    "sasl.oauthbearer.assertion.claim.sub", "sasl.oauthbearer.assertion.file",
+    "sasl.oauthbearer.assertion.jwt.template.file", "sasl.oauthbearer.assertion.private.key.file",
+    "sasl.oauthbearer.metadata.authentication.type", "sasl.oauthbearer.sub.claim.name",
     "enable.sasl.oauthbearer.unsecure.jwt", "ssl.ca.location", "ssl.ca.pem", "ssl.ca.certificate.stores",
-    "ssl.certificate.location", "ssl.certificate.pem", "ssl.key.location", "ssl.key.password", "ssl.key.pem",
-    "ssl.keystore.location", "ssl.keystore.password", "ssl.cipher.suites", "ssl.curves.list",
+    "ssl.certificate.location", "ssl.certificate.pem", "ssl.key.location",
+    "ssl.keystore.location", "ssl.cipher.suites", "ssl.curves.list",
     "ssl.sigalgs.list", "ssl.crl.location", "ssl.endpoint.identification.algorithm", "ssl.providers",
     "enable.ssl.certificate.verification", "https.ca.location", "https.ca.pem", "group.protocol",
     "group.instance.id", "group.remote.assignor", "session.timeout.ms", "heartbeat.interval.ms",
@@ -55,7 +77,9 @@ KNOWN = REFUSED.keys() | {
     "topic.metadata.refresh.interval.ms", "topic.metadata.refresh.fast.interval.ms",
     "topic.metadata.refresh.sparse", "topic.metadata.propagation.max.ms", "statistics.interval.ms",
     "log_level", "debug", "log.connection.close", "enable.metrics.push", "max.in.flight",
-    "max.in.flight.requests.per.connection",
+    "max.in.flight.requests.per.connection", "message.send.max.retries", "message.copy.max.bytes",
+    "enable.sparse.connections", "sticky.partitioning.linger.ms", "coordinator.query.interval.ms",
+    "socket.blocking.max.ms", "ssl.engine.location", "ssl.engine.id", "plugin.library.paths",
 }
 # fmt: on
 

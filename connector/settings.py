@@ -1,11 +1,9 @@
 """KAFKA_*, SCHEMA_REGISTRY_* and CONNECTOR_* variables, typed; every mistake is reported at once."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from msgspec import Struct
 from pydantic import AfterValidator, Field, SecretStr
@@ -21,7 +19,8 @@ from connector.environment import (
     parse_duration_s,
 )
 from connector.errors import Problem, SettingsError
-from connector.kafka_settings import injected, read_kafka
+from connector.kafka_settings import read_kafka
+from connector.settings_checks import missing_files, read_letters, schema_sources, slow_drains, unknown
 
 
 def _start_from(text: str) -> str:
@@ -49,6 +48,20 @@ def _patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
     return patterns
 
 
+def _registry_address(url: str | None) -> str | None:
+    # It is shown in logs and on disk.
+    if url is not None and "@" in url:
+        raise ValueError("must hold no credentials; set SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO")
+    return url
+
+
+def _user_and_password(pair: SecretStr | None) -> SecretStr | None:
+    if pair is not None and not re.fullmatch(r"[^:]+:.*", pair.get_secret_value()):
+        raise ValueError("must be user:password")
+    return pair
+
+
+OwnSettings = TypeVar("OwnSettings", bound=EnvSettings)
 StartFrom = Annotated[str, AfterValidator(_start_from)]
 Patterns = Annotated[NameList, AfterValidator(_patterns)]
 
@@ -74,7 +87,7 @@ class DeliverySettings(EnvSettings):
         20_000, ge=2, description="offsets of a partition consumed beyond its committed one, at most"
     )
     max_age: OptionalDurationS = Field(
-        None, description="records older than this become dead letters; off for no limit"
+        None, gt=0, description="records older than this become dead letters; off for no limit"
     )
     drain_budget: DurationS = Field(
         10.0, gt=0, le=300, description="time to finish what is in flight at a revoke or stop"
@@ -85,9 +98,11 @@ class DeliverySettings(EnvSettings):
     )
     guard: Literal["on", "off"] = Field("on", description="stop a sink that refuses most records after 50 letters")
     events_allow: Patterns = Field(
-        (), description="patterns of event names to deliver, matched at the start; all if empty"
+        (), description="patterns of event names to deliver, comma-separated, matched at the start; all if empty"
     )
-    events_deny: Patterns = Field((), description="patterns of event names not to deliver")
+    events_deny: Patterns = Field(
+        (), description="patterns of event names not to deliver, comma-separated, matched at the start"
+    )
     consent: str | None = Field(None, description="the purpose an event must carry as granted")
 
 
@@ -96,8 +111,14 @@ class RegistrySettings(EnvSettings):
 
     model_config = SettingsConfigDict(env_prefix="SCHEMA_REGISTRY_")
 
-    url: str | None = Field(None, pattern=r"^https?://", description="address of the schema registry")
-    basic_auth_user_info: SecretStr | None = Field(None, description="user:password for the registry")
+    url: Annotated[str | None, AfterValidator(_registry_address)] = Field(
+        None,
+        pattern=r"^https?://",
+        description="address of the schema registry; needed unless CONNECTOR_SCHEMA_DIR is set",
+    )
+    basic_auth_user_info: Annotated[SecretStr | None, AfterValidator(_user_and_password)] = Field(
+        None, description="user:password for the registry"
+    )
     bearer_auth_token: SecretStr | None = Field(None, description="bearer token for the registry")
     ssl_ca_location: str | None = Field(None, description="CA file for the registry")
     timeout: DurationS = Field(5.0, gt=0, le=60, description="total time of one question to the registry")
@@ -152,27 +173,28 @@ def load_settings(
     operator says nothing, as variables without prefix.
     """
     kafka, problems, warnings = read_kafka(environ)
-    found: dict[type[EnvSettings], EnvSettings] = {}
-    for owner in (RegistrySettings, ConnectorSettings):
-        try:
-            found[owner] = owner.load(environ)
-        except SettingsError as error:
-            problems += error.problems
+    registry = _loaded(RegistrySettings, environ, problems)
+    connector = _loaded(ConnectorSettings, environ, problems)
     names = [name.strip() for name in environ.get("CONNECTOR_SINKS", "").split(",") if name.strip()]
     delivery: dict[str, DeliverySettings] = {}
     for name in names:
         try:
             delivery[name] = load_delivery(name, environ, preferences.get(name, {}))
         except SettingsError as error:
-            problems += [problem for problem in error.problems if problem not in problems]
+            problems += error.problems
     problems += _unknown(environ, names, sinks_variables)
-    problems += _contradictions(environ, kafka, delivery)
-    if problems:
-        raise SettingsError(problems)
-    registry, connector = found[RegistrySettings], found[ConnectorSettings]
-    assert isinstance(registry, RegistrySettings)
-    assert isinstance(connector, ConnectorSettings)
+    problems += _contradictions(environ, kafka, connector, delivery)
+    if problems or registry is None or connector is None:
+        raise SettingsError(list(dict.fromkeys(problems)))
     return Settings(kafka, registry, connector, delivery, tuple(warnings))
+
+
+def _loaded(owner: type[OwnSettings], environ: Mapping[str, str], problems: list[Problem]) -> OwnSettings | None:
+    try:
+        return owner.load(environ)
+    except SettingsError as error:
+        problems += error.problems
+        return None
 
 
 def load_delivery(sink: str, environ: Mapping[str, str], preferences: Mapping[str, str]) -> DeliverySettings:
@@ -200,44 +222,35 @@ def all_variables(sinks: Iterable[type[EnvSettings]]) -> list[Variable]:
 
 def _unknown(environ: Mapping[str, str], sinks: Iterable[str], known: Mapping[str, frozenset[str]]) -> list[Problem]:
     own = ConnectorSettings.names() | DeliverySettings.names() | RegistrySettings.names()
-    prefixes = ["CONNECTOR_", "SCHEMA_REGISTRY_"]
+    prefixes = [ConnectorSettings.prefix(), RegistrySettings.prefix()]
     for sink in sinks:
         prefix = sink.upper() + "_"
         prefixes.append(prefix)
         own |= known.get(sink, frozenset()) | {prefix + field.upper() for field in DeliverySettings.model_fields}
-    problems = []
-    for variable in sorted(environ):
-        if not variable.startswith(tuple(prefixes)) or variable in own or injected(variable):
-            continue
-        near = difflib.get_close_matches(variable, own, 1, 0.6)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        problems.append(Problem(variable, f"is not a variable of the connector{hint}"))
-    return problems
+    return list(unknown(environ, prefixes, own))
 
 
 def _contradictions(
-    environ: Mapping[str, str], kafka: Mapping[str, str], delivery: Mapping[str, DeliverySettings]
+    environ: Mapping[str, str],
+    kafka: Mapping[str, str],
+    connector: ConnectorSettings | None,
+    delivery: Mapping[str, DeliverySettings],
 ) -> list[Problem]:
-    problems = []
-    longest = kafka.get("max.poll.interval.ms", "300000")
-    if not longest.isdigit():
-        problems.append(Problem("KAFKA_MAX_POLL_INTERVAL_MS", "must be a whole number of milliseconds"))
-        longest = "300000"
+    budgets_s: dict[str, float] = {}
+    problems: list[Problem] = []
+    letters = [f"{connector.dead_letter_prefix}.{sink}" for sink in delivery] if connector else []
     for sink, settings in delivery.items():
+        budgets_s[_source("drain_budget", sink, environ)] = settings.drain_budget
         if not settings.topics:
             problems.append(Problem("CONNECTOR_TOPICS", f"must be set, or {sink.upper()}_TOPICS"))
-        if settings.drain_budget * 1000 > int(longest) / 3:
-            problems.append(
-                Problem(
-                    "CONNECTOR_DRAIN_BUDGET",
-                    "must be at most a third of KAFKA_MAX_POLL_INTERVAL_MS, or Kafka takes the partitions in mid-drain",
-                )
-            )
-    if not environ.get("SCHEMA_REGISTRY_URL") and not environ.get("CONNECTOR_SCHEMA_DIR"):
-        problems.append(
-            Problem("SCHEMA_REGISTRY_URL", "must be set, or CONNECTOR_SCHEMA_DIR for single-object encoding")
-        )
-    directory = environ.get("CONNECTOR_SCHEMA_DIR")
-    if directory and not Path(directory).is_dir():
-        problems.append(Problem("CONNECTOR_SCHEMA_DIR", "must name a folder"))
+        problems += read_letters(settings.topics, letters, _source("topics", sink, environ))
+    problems += slow_drains(kafka.get("max.poll.interval.ms"), budgets_s)
+    problems += schema_sources(environ)
+    problems += missing_files(environ)
     return problems
+
+
+def _source(field: str, sink: str, environ: Mapping[str, str]) -> str:
+    """Return the variable that a sink's delivery setting comes from."""
+    own = f"{sink.upper()}_{field.upper()}"
+    return own if own in environ else DeliverySettings.variable(field)

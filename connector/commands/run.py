@@ -40,7 +40,9 @@ class Run:
         self._stopping = False
 
     def stop(self) -> None:
-        """Drain and end; a second call ends at once."""
+        """Have every flow drain and end."""
+        if self._stopping:
+            return
         self._stopping = True
         log.info("stopping: draining what is in flight")
         for flow in self.flows.values():

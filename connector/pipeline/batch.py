@@ -26,7 +26,8 @@ class Batch(Struct, frozen=True, eq=False):
 
     Shape: a bundle is the deliveries of one wire item: one, or several merged under an equal head.
     `sends` requests so far; `failures` those in a row that failed retryably. `suspect`: others of its quota went
-    through while it failed, so it is being taken apart. `parked_since_s`: it is a single that waits with its key.
+    through while it failed, so it is being taken apart. `faults` set-up faults it met, under `accusation` the last;
+    `convictions` of them turned out to be about its content. `parked_since_s`: it is a single that waits with its key.
     """
 
     endpoint: Endpoint
@@ -39,6 +40,8 @@ class Batch(Struct, frozen=True, eq=False):
     suspect: bool = False
     parked_since_s: float | None = None
     accusation: int = 0
+    faults: int = 0
+    convictions: int = 0
     refreshed: bool = False
 
     def deliveries(self) -> Iterator[Delivery]:

@@ -1,10 +1,11 @@
 """Whether a quota's vendor answers at all: closed, open after failures, halted by a set-up fault. Pure.
 
 A set-up fault names our credentials or address, but a firewall rule about one item's content looks the same. So the
-first one accuses the content: nothing else starts but one request with other content. If that fails alike the fault is
-ours and the halt stands; if it is answered, the content was to blame.
+first one accuses the content: nothing else starts but one request with content that never met such a fault. If that
+fails alike the fault is ours and the halt stands; if it is answered, what failed since was to blame itself.
 """
 
+from collections import deque
 from typing import Literal
 
 State = Literal["closed", "open", "half_open", "halted_setup"]
@@ -16,20 +17,21 @@ PROBE_EARLY_S = 8.0
 PROBE_LATE_S = 30.0
 SETUP_PROBE_LONGEST_S = 60.0
 EARLY_S = 60.0
+REMEMBERED = 64
 
 
 class Circuit:
     """The state of one quota's vendor. Every reading of time is an argument.
 
-    `accusation` numbers the content under suspicion, 0 for none; `guilty` holds the numbers of accusations that
-    turned out to be about the content, until their lane takes note.
+    `accusation` numbers a halt while the content is under suspicion, 0 once the fault is ours; `guilty` holds the
+    numbers of the last ones that turned out to be about the content. `suspect` content met a set-up fault before.
     """
 
     def __init__(self, now_s: float) -> None:
         self.state: State = "closed"
         self.reason = ""
         self.accusation = 0
-        self.guilty: set[int] = set()
+        self.guilty: deque[int] = deque(maxlen=REMEMBERED)
         self.last_success_s = now_s
         self.probe_at_s = 0.0
         self._accusations = 0
@@ -41,13 +43,13 @@ class Circuit:
     def halted(self) -> bool:
         return self.state == "halted_setup"
 
-    def wait_s(self, now_s: float, *, accused: bool, probing: bool) -> float:
+    def wait_s(self, now_s: float, *, suspect: bool, probing: bool) -> float:
         """Seconds until a request may start; infinite where the reply of another decides."""
         if self.state == "closed":
             return 0.0
         if probing:
             return float("inf")
-        if self.halted and self.accusation and not accused:
+        if self.halted and self.accusation and not suspect:
             return 0.0
         return max(0.0, self.probe_at_s - now_s)
 
@@ -56,7 +58,7 @@ class Circuit:
         if self.state == "open":
             self.state = "half_open"
 
-    def answered(self, now_s: float, *, accused: bool, probe: bool) -> bool:
+    def answered(self, now_s: float, *, suspect: bool, probe: bool) -> bool:
         """Note an answer about content; return whether this closed the circuit.
 
         A reply to a request from before the halt says nothing about the halt.
@@ -65,8 +67,8 @@ class Circuit:
         self._failures = 0
         if self.state == "closed" or (self.halted and not probe):
             return False
-        if self.halted and self.accusation and not accused:
-            self.guilty.add(self.accusation)
+        if self.halted and self.accusation and not suspect:
+            self.guilty.append(self.accusation)
         self.accusation = 0
         self._close()
         return True
@@ -91,8 +93,8 @@ class Circuit:
             self.state = "open"
             self._schedule(now_s)
 
-    def setup_fault(self, now_s: float, reason: str, *, accused: bool, probe: bool) -> int:
-        """Note a set-up fault; return the number under which this content is accused, 0 once the fault is ours."""
+    def setup_fault(self, now_s: float, reason: str, *, suspect: bool, probe: bool) -> int:
+        """Note a set-up fault; return the number under which its content is accused, 0 once the fault is ours."""
         self.reason = reason
         if not self.halted:
             self.state = "halted_setup"
@@ -102,11 +104,11 @@ class Circuit:
             self.accusation = self._accusations
             self._schedule(now_s)
             return self.accusation
-        if self.accusation and not accused:
+        if self.accusation and not suspect:
             self.accusation = 0
         if probe:
             self._schedule(now_s)
-        return self.accusation if accused else 0
+        return self.accusation
 
     def _close(self) -> None:
         self.state = "closed"

@@ -20,10 +20,12 @@ def cut(
     request_bytes: Callable[[Endpoint], int],
     held: Mapping[bytes, list[Delivery]],
     trigger: str,
+    alone: Callable[[Endpoint], bool],
 ) -> Batch | None:
     """Take one batch out of the queue; what stays keeps its order. None where nothing may be sent.
 
-    A delivery whose key is `held` by an earlier batch joins that batch's followers.
+    A delivery whose key is `held` by an earlier batch joins that batch's followers. Where it must go `alone`, to try
+    whether the vendor takes anything, nothing joins it.
     """
     passed: list[Delivery] = []
     behind: set[bytes] = set()
@@ -39,6 +41,8 @@ def cut(
                 endpoint = endpoints[delivery.payload.endpoint]
                 if may_send(endpoint):
                     filling = Filling(delivery, endpoint, request_bytes(endpoint))
+                    if alone(endpoint):
+                        break
                     continue
             elif filling.accepts(delivery):
                 if filling.add(delivery):

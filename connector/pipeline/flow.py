@@ -199,6 +199,7 @@ class Flow:
             self.ledger.begin(partition, start, assignment.cluster_id)
             self._stored[partition] = start
         self._report.assigned(self.ledger, assignment.starts)
+        log.info("partitions assigned", sink=self.desk.sink.name, partitions=len(assignment.starts))
 
     async def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
         """Drain these partitions and return the offsets to store. What could not be settled ends with its epoch."""
@@ -206,11 +207,21 @@ class Flow:
         holdings = self._held(partitions)
         clean = await drain(holdings, self.lanes, self.account.letters, self._clock, began_s + self.options.drain_s)
         stored = offsets(holdings, {})
-        self._report.revoked(holdings, clean=clean, took_s=self._clock.monotonic_s() - began_s)
+        took_s = self._clock.monotonic_s() - began_s
+        log.info(
+            "partitions revoked",
+            sink=self.desk.sink.name,
+            partitions=len(holdings),
+            clean=clean,
+            took_s=round(took_s, 3),
+            open=sum(len(holding.open) for holding in holdings),
+        )
+        self._report.revoked(holdings, clean=clean, took_s=took_s)
         self._forget(partitions)
         return stored
 
     async def lost(self, partitions: Collection[Partition]) -> None:
+        log.warning("partitions lost: another member has them", sink=self.desk.sink.name, partitions=len(partitions))
         self._report.lost(self._held(partitions))
         self._forget(partitions)
 

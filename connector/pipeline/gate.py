@@ -16,7 +16,7 @@ class Permit(Struct, frozen=True):
     gate: "Gate"
     holder: Hashable
     probe: bool
-    accused: bool
+    suspect: bool
     started_s: float
 
 
@@ -39,11 +39,11 @@ class Gate:
         self._last_prober: Hashable = None
         self._waiting: dict[Hashable, Callable[[], None]] = {}
 
-    def wait_s(self, now_s: float, holder: Hashable, *, accused: bool = False) -> float:
+    def wait_s(self, now_s: float, holder: Hashable, *, suspect: bool = False) -> float:
         """Seconds until this holder may start a request: 0 now, infinite until it is woken."""
         circuit = self.circuit
         if circuit.state != "closed":
-            wait_s = circuit.wait_s(now_s, accused=accused, probing=self._probe is not None)
+            wait_s = circuit.wait_s(now_s, suspect=suspect, probing=self._probe is not None)
             if wait_s > 0.0:
                 return wait_s
             if holder == self._last_prober and len(self._waiting) > 1:
@@ -61,7 +61,7 @@ class Gate:
     def leave(self, holder: Hashable) -> None:
         self._waiting.pop(holder, None)
 
-    def take(self, now_s: float, holder: Hashable, cost: int, *, accused: bool = False) -> Permit:
+    def take(self, now_s: float, holder: Hashable, cost: int, *, suspect: bool = False) -> Permit:
         """Start a request of that cost; `wait_s` said 0. A cost above what is left is paid off by waiting later."""
         self.leave(holder)
         probe = self.circuit.state != "closed"
@@ -69,7 +69,7 @@ class Gate:
             self._refill(now_s)
             self._tokens -= cost
         self.in_use += 1
-        permit = Permit(self, holder, probe, accused, now_s)
+        permit = Permit(self, holder, probe, suspect, now_s)
         if probe:
             self._probe = permit
             self._last_prober = holder
@@ -79,7 +79,7 @@ class Gate:
     def answered(self, permit: Permit, now_s: float) -> None:
         """The vendor answered about content, whichever way."""
         self._give_back(permit)
-        if self.circuit.answered(now_s, accused=permit.accused, probe=permit.probe):
+        if self.circuit.answered(now_s, suspect=permit.suspect, probe=permit.probe):
             self.limit = 1
             self._last_prober = None
         elif self.limit < self._most:
@@ -96,7 +96,7 @@ class Gate:
     def setup_fault(self, permit: Permit, now_s: float, reason: str) -> int:
         """Return the number of the accusation against what was sent, 0 where the fault is known to be ours."""
         self._give_back(permit)
-        return self.circuit.setup_fault(now_s, reason, accused=permit.accused, probe=permit.probe)
+        return self.circuit.setup_fault(now_s, reason, suspect=permit.suspect, probe=permit.probe)
 
     def abandoned(self, permit: Permit) -> None:
         """The request was cancelled and says nothing."""

@@ -13,6 +13,7 @@ from connector.pipeline.batch import Batch, Delivery
 from connector.pipeline.split import halves
 
 FAILURES_TO_SUSPECT = 5
+CONVICTIONS_TO_REJECT = 3
 
 
 class Policy(Struct, frozen=True):
@@ -95,13 +96,21 @@ def judge(batch: Batch, outcomes: Sequence[Outcome], now: Now, policy: Policy) -
     return Judged(tuple(final), tuple(again), split)
 
 
-def accused_of_content(batch: Batch, now_s: float, reason: str) -> Judged:
-    """A set-up fault that turned out to be about this content: find the item, or give up the single."""
-    parts = halves(_answered(batch, batch.bundles), by_bytes=False)
-    if len(parts) == 1:
-        verdict = Rejected("refused", reason)
+def convicted(batch: Batch, now: Now, policy: Policy) -> Judged:
+    """A set-up fault that turned out to be about this content: find the item, and give it up the third time.
+
+    A vendor whose fault came and went between two requests looks the same once, hardly three times.
+    """
+    batch = _answered(batch, batch.bundles)
+    parts = halves(batch, by_bytes=False)
+    if len(parts) > 1:
+        return Judged((), tuple(Again(part, now.s, blocks=False, reason="setup") for part in parts), "refused_setup")
+    if batch.convictions + 1 >= CONVICTIONS_TO_REJECT:
+        verdict = Rejected("refused", "set-up fault for this content alone")
         return Judged(tuple((delivery, verdict) for delivery in batch.deliveries()))
-    return Judged((), tuple(Again(part, now_s, blocks=True, reason=reason) for part in parts), reason)
+    wait_s = delay_s(batch.convictions + 1, now.chance, first_s=policy.retry_first_s, longest_s=policy.retry_longest_s)
+    again = replace(batch, convictions=batch.convictions + 1)
+    return Judged((), (Again(again, now.s + wait_s, blocks=False, reason="setup"),))
 
 
 def _may_resend(delivery: Delivery, outcome: Retryable, policy: Policy) -> bool:

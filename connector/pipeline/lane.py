@@ -19,12 +19,13 @@ from connector.pipeline.cut import cut
 from connector.pipeline.deliver import Attempted
 from connector.pipeline.desk import Desk
 from connector.pipeline.gate import Permit
-from connector.pipeline.judge import Again, Judged, Now, accused_of_content, judge
-from connector.pipeline.split import without
+from connector.pipeline.judge import Again, Judged, Now, convicted, judge
+from connector.pipeline.split import first_and_rest, without
 from connector.pipeline.translate import Arrival, translate
 from connector.sinks.contract import Endpoint
 
 FOREVER = float("inf")
+MOST_PROBED = 10
 
 
 class Flight(Struct, frozen=True, eq=False):
@@ -89,35 +90,50 @@ class Lane:
         if desk.stopped:
             return None, FOREVER
         flight, wait_s = self._next_aside(now_s)
-        if flight is None and self._queue:
-            linger_s = self._linger_s(now_s)
+        if self._queue and (flight is None or self._stale_probe(flight)):
+            linger_s = 0.0 if flight else self._linger_s(now_s)
             if linger_s > 0.0:
                 return None, min(wait_s, linger_s)
-            flight, gate_s = self._next_new(now_s)
-            wait_s = min(wait_s, gate_s)
+            new, gate_s = self._next_new(now_s)
+            flight, wait_s = new or flight, min(wait_s, gate_s)
         if flight is None:
             return None, wait_s
         batch = self._timely(flight)
         return (Flight(batch, flight.aside), 0.0) if batch is not None else (None, 0.0)
 
     def _next_aside(self, now_s: float) -> tuple[Flight | None, float]:
-        wait_s = FOREVER
+        """Choose among what was set aside the first that may go; while the sink is halted the least tried one."""
+        wait_s, probes = FOREVER, list[Aside]()
         for aside in self._asides.in_turn():
             batch = aside.batch
             gate = self._desk.gate(batch.endpoint)
             if batch.accusation and batch.accusation in gate.circuit.guilty:
-                gate.circuit.guilty.discard(batch.accusation)
-                self._settle(Flight(batch, aside), accused_of_content(batch, now_s, "refused_setup"))
+                self._settle(Flight(batch, aside), convicted(batch, self._now(now_s, healthy=True), self._desk.policy))
                 return None, 0.0
             due_s = aside.not_before_s - now_s
             if due_s <= 0.0:
-                accused = batch.accusation != 0 and batch.accusation == gate.circuit.accusation
-                due_s = gate.wait_s(now_s, self, accused=accused)
+                due_s = gate.wait_s(now_s, self, suspect=batch.faults > 0)
                 if due_s <= 0.0:
-                    return Flight(batch, aside), 0.0
+                    if not gate.circuit.halted:
+                        return Flight(batch, aside), 0.0
+                    probes.append(aside)
+                    continue
                 gate.await_turn(self, self.wake)
             wait_s = min(wait_s, due_s)
-        return None, wait_s
+        if not probes:
+            return None, wait_s
+        least = min(probes, key=lambda aside: aside.batch.faults)
+        parts = first_and_rest(least.batch)
+        if len(parts) == 1:
+            return Flight(least.batch, least), 0.0
+        apart = [Again(part, least.not_before_s, least.blocks, "setup") for part in parts]
+        self._asides.replace(least, apart, self._queue)
+        return None, 0.0
+
+    def _stale_probe(self, flight: Flight) -> bool:
+        """Whether something that was not tried yet would tell more about a halted sink."""
+        halted = self._desk.gate(flight.batch.endpoint).circuit.halted
+        return halted and flight.batch.faults > 0 and len(self._asides) < MOST_PROBED
 
     def _next_new(self, now_s: float) -> tuple[Flight | None, float]:
         blocked = self._asides.blocked
@@ -135,8 +151,15 @@ class Lane:
             return due_s <= 0.0
 
         desk = self._desk
-        trigger = "revoke" if self.draining else "time"
-        batch = cut(self._queue, desk.sink.endpoints, may_send, desk.request_bytes, self._asides.held, trigger)
+        batch = cut(
+            self._queue,
+            desk.sink.endpoints,
+            may_send,
+            desk.request_bytes,
+            self._asides.held,
+            "revoke" if self.draining else "time",
+            lambda endpoint: desk.gate(endpoint).circuit.halted,
+        )
         return (None if batch is None else Flight(batch, None)), wait_s
 
     def _linger_s(self, now_s: float) -> float:
@@ -173,11 +196,10 @@ class Lane:
         desk = self._desk
         batch = replace(flight.batch, sends=flight.batch.sends + 1)
         gate = desk.gate(batch.endpoint)
-        accused = batch.accusation != 0 and batch.accusation == gate.circuit.accusation
         if gate.circuit.halted:
             desk.before_probe()
         cost = len(batch.bundles) if batch.endpoint.cost == "item" else 1
-        permit = gate.take(desk.clock.monotonic_s(), self, cost, accused=accused)
+        permit = gate.take(desk.clock.monotonic_s(), self, cost, suspect=batch.faults > 0)
         for delivery in batch.deliveries():
             opened = delivery.opened
             if opened.record.offset > opened.holding.highest_sent:
@@ -207,15 +229,18 @@ class Lane:
             verdict = SetupFault(verdict.reason)
         if isinstance(verdict, SetupFault):
             number = desk.accused(permit, verdict)
-            again = Again(replace(batch, accusation=number), now_s, blocks=True, reason=verdict.reason)
-            self._settle(flight, Judged((), (again,)))
+            faulty = replace(batch, accusation=number, faults=batch.faults + 1)
+            self._settle(flight, Judged((), (Again(faulty, now_s, blocks=False, reason="setup"),)))
             return
         if attempted.all_delivered and flight.aside is None and len(verdict) == len(batch.bundles):
             desk.account.delivered(batch, batch.deliveries())
             return
         since_s = now_s if batch.failing_since_s is None else batch.failing_since_s
-        now = Now(now_s, desk.clock.now_ms(), permit.gate.healthy_since(since_s), desk.chance)
+        now = self._now(now_s, healthy=permit.gate.healthy_since(since_s))
         self._settle(flight, judge(batch, verdict, now, desk.policy))
+
+    def _now(self, now_s: float, *, healthy: bool) -> Now:
+        return Now(now_s, self._desk.clock.now_ms(), healthy, self._desk.chance)
 
     def _settle(self, flight: Flight, judged: Judged) -> None:
         """Account for what is final and set aside what goes again, but for epochs that have ended."""

@@ -23,6 +23,13 @@ def halves(batch: Batch, *, by_bytes: bool) -> tuple[Batch, ...]:
     return replace(batch, bundles=(lone[:cut],)), replace(batch, bundles=(lone[cut:],))
 
 
+def first_and_rest(batch: Batch) -> tuple[Batch, ...]:
+    """Part the first bundle from the others."""
+    if len(batch.bundles) == 1:
+        return (batch,)
+    return replace(batch, bundles=batch.bundles[:1]), replace(batch, bundles=batch.bundles[1:])
+
+
 def without(batch: Batch, gone: Callable[[Delivery], bool]) -> Batch | None:
     """Return the batch without some deliveries, None where nothing is left; itself where nothing is gone."""
     if not any(map(gone, batch.deliveries())):

@@ -42,6 +42,7 @@ class Reply(Struct, frozen=True):
     times: int = 1
     raw: bytes | None = None
     delay_s: float = 0.0
+    held: asyncio.Event | None = None  # answered only once it is set
     drip: Literal["", "all", "body"] = ""  # a byte at a time from here on
     drip_s: float = 0.05
     cut_at: int | None = None
@@ -181,7 +182,7 @@ class _Connection(asyncio.Protocol):
         return True
 
     def _answer(self, reply: Reply) -> None:
-        if not reply.delay_s and not reply.drip and reply.times == 1:
+        if not reply.delay_s and reply.held is None and not reply.drip and reply.times == 1:
             self._transport.write(_rendered(reply)[: reply.cut_at])
             self.end(reply.then)
         else:
@@ -189,6 +190,8 @@ class _Connection(asyncio.Protocol):
 
     async def _answer_slowly(self, reply: Reply) -> None:
         await asyncio.sleep(reply.delay_s)
+        if reply.held is not None:
+            await reply.held.wait()
         text = _rendered(reply)[: reply.cut_at]
         at_once = {"": len(text), "all": 0, "body": text.find(b"\r\n\r\n") + 4}[reply.drip]
         self._transport.write(text[:at_once])

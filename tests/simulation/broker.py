@@ -51,8 +51,9 @@ class Broker:
         assert callable(what)
         self.loop.call_later(delay_s, what, *values, context=WORLD)
 
-    def produce(self, now_ms: int, kind: str | None = None) -> None:
-        fate = self.maker.make(now_ms, kind)
+    def produce(self, now_ms: int, fresh_on: Partition | None = None) -> None:
+        """Append a record; on a named partition a good one of a key of its own."""
+        fate = self.maker.make(now_ms) if fresh_on is None else self.maker.make_fresh(now_ms, fresh_on)
         self.oracle.produced(fate)
         self.story.say("produced {} key {}", fate.place, fate.record.key)
 

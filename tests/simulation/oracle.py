@@ -38,6 +38,7 @@ class Oracle:
         self._chains: defaultdict[Key, list[Fate]] = defaultdict(list)
         self._passed: defaultdict[Key, int] = defaultdict(int)
         self._places: dict[Fate, int] = {}
+        self._tenures = 0
         self._held: dict[tuple[Host, Partition], Tenure] = {}
 
     def produced(self, fate: Fate) -> None:
@@ -51,7 +52,8 @@ class Oracle:
     # Who holds what
 
     def begin(self, host: Host, partition: Partition, start: int) -> Tenure:
-        tenure = Tenure(host, partition, start, self.index(partition, start))
+        self._tenures += 1
+        tenure = Tenure(self._tenures, host, partition, start, self.index(partition, start))
         self._held[host, partition] = tenure
         return tenure
 
@@ -113,8 +115,10 @@ class Oracle:
             at += 1
         self._passed[fate.key] = max(at, self._passed[fate.key])
         before = [(earlier, one) for earlier in chain[at:place] if not earlier.settled for one in earlier.roles]
-        if fate.kind not in POISON:
-            before += [(fate, one) for one in fate.roles[: fate.roles.index(role)]]
+        own = fate.roles[: fate.roles.index(role)]
+        if fate.kind in POISON:
+            fate.refused.update(own)  # whatever came before in a bad record was given up by now
+        before += [(fate, one) for one in own]
         for earlier, one in before:
             if one not in earlier.told and one not in earlier.refused and (earlier, one) not in ahead:
                 text = f"{host.name} sends {fate.place} {role} while {earlier.place} {one} is open"
@@ -142,6 +146,8 @@ class Oracle:
             return "nobody was told of the first in time"
         if told is tenure:
             return ""
+        if tenure is not None and tenure.number < told.number:
+            return f"{tenure.host.name} has not noticed its eviction"
         if told.ended != "revoked":
             return f"the first was told to {told.host.name}, which has {told.ended or 'not noticed its eviction'}"
         if told.open_at is not None and told.open_at <= fate.record.offset:

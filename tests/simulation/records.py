@@ -23,10 +23,11 @@ class Tenure:
     """A partition in the hands of one process, from its assignment until it is given up, by whatever way.
 
     `checked` counts the records of the log below the last commit; `open_at` is the first offset that the process had
-    not seen resolved when it gave the partition up, None for none.
+    not seen resolved when it gave the partition up, None for none. `number` counts the tenures of all.
     """
 
-    def __init__(self, host: Host, partition: Partition, start: int, checked: int) -> None:
+    def __init__(self, number: int, host: Host, partition: Partition, start: int, checked: int) -> None:
+        self.number = number
         self.host = host
         self.partition = partition
         self.start = start
@@ -98,10 +99,10 @@ class Maker:
         self._ends: dict[Partition, int] = dict.fromkeys(scenario.partitions, 0)
         self._numbers = 0
 
-    def make(self, now_ms: int, kind: str | None = None) -> Fate:
+    def make(self, now_ms: int) -> Fate:
         """Draw one record; keys stay on their partition."""
         scenario, chance = self._scenario, self._chance
-        kind = kind or chance.choices(list(scenario.kinds), list(scenario.kinds.values()))[0]
+        kind = chance.choices(list(scenario.kinds), list(scenario.kinds.values()))[0]
         if kind == "big" and scenario.vendor.most_bytes >= ITEM_BYTES:
             kind = "good"
         user = chance.randrange(scenario.keys)
@@ -109,16 +110,25 @@ class Maker:
         key = None if user % 11 == 10 else f"k{user}".encode()
         if key is None:
             partition = chance.choice(scenario.partitions)
+        stamp_ms = -1 if chance.random() < 0.02 and kind == "good" else now_ms
+        return self._place(kind, partition, key, f"u{user}", stamp_ms)
+
+    def make_fresh(self, now_ms: int, partition: Partition) -> Fate:
+        """Make a good record of a key that was never seen."""
+        name = f"fresh{self._numbers}"
+        return self._place("good", partition, name.encode(), name, now_ms)
+
+    def _place(self, kind: str, partition: Partition, key: bytes | None, user: str, stamp_ms: int) -> Fate:
+        chance = self._chance
         self._numbers += 1
-        offset = self._ends[partition] + chance.randrange(scenario.largest_gap)
+        offset = self._ends[partition] + chance.randrange(self._scenario.largest_gap)
         self._ends[partition] = offset + 1
         roles = self._roles()
-        sent = () if kind in UNSENT or kind in SKIPPED else roles
-        value = self._value(kind, f"u{user}", roles)
-        stamp_ms = -1 if chance.random() < 0.02 and kind == "good" else now_ms
+        value = self._value(kind, user, roles)
         headers = (("trace", b"x" * chance.randrange(30)),) if chance.random() < 0.2 else ()
         record = Record(partition, offset, stamp_ms, key, value, headers)
-        return Fate(self._numbers, kind, record, sent, self._order(partition, key, f"u{user}"))
+        sent = () if kind in UNSENT or kind in SKIPPED else roles
+        return Fate(self._numbers, kind, record, sent, self._order(partition, key, user))
 
     @property
     def ends(self) -> Mapping[Partition, int]:

@@ -22,7 +22,7 @@ from tests.simulation.weather import Weather
 
 SETTLE_S = 900.0
 LOOK_S = 1.0
-TRICKLE_S = 2.0
+TRICKLE_S = 4.0
 MOST_STEPS_TO_KILL = 12
 
 
@@ -56,6 +56,7 @@ class World:
         ]
         self._chance = random.Random(f"{scenario.seed}/deeds")
         self._over = False
+        self._trickled = 0
 
     async def run(self) -> None:
         scenario, loop = self.scenario, self.loop
@@ -100,7 +101,9 @@ class World:
     def _trickle(self, ends: Mapping[Partition, int]) -> None:
         """Go on until what lies below these offsets is committed."""
         if any(self.broker.committed.get(partition, 0) < end for partition, end in ends.items()):
-            self.broker.produce(EPOCH_MS + round(self.loop.time() * 1000), "good")
+            partition = self.scenario.partitions[self._trickled % len(ends)]
+            self._trickled += 1
+            self.broker.produce(EPOCH_MS + round(self.loop.time() * 1000), partition)
             self.loop.call_later(TRICKLE_S, self._trickle, ends)
 
     def _do(self, deed: Deed) -> None:

@@ -1,0 +1,94 @@
+"""Kafka as two lists: a consumer that hands out given records, and a producer that keeps letters."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from connector.domain.record import Partition, Record
+from connector.pipeline.consume import Assignment, Orders, Owner, Polled
+from connector.pipeline.dead_letter import Letter, LetterFailed
+
+POLL_S = 0.05
+MOST = 500
+
+
+class ListProducer:
+    """Takes every letter after `delay_s`, but for those of which `refuse` returns a kind of failure."""
+
+    def __init__(self, refuse: Callable[[Letter], str] = lambda letter: "", delay_s: float = 0.01) -> None:
+        self.refuse = refuse
+        self.letters: list[Letter] = []
+        self.tried = 0
+        self._delay_s = delay_s
+
+    def produce(self, letter: Letter) -> "asyncio.Future[None]":
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        self.tried += 1
+        loop.call_later(self._delay_s, self._report, letter, future)
+        return future
+
+    async def close(self) -> None: ...
+
+    def _report(self, letter: Letter, future: "asyncio.Future[None]") -> None:
+        kind = self.refuse(letter)
+        if kind:
+            future.set_exception(LetterFailed(kind))
+        else:
+            self.letters.append(letter)
+            future.set_result(None)
+
+    def noted(self, name: str) -> list[str]:
+        """Return one of our headers of every letter."""
+        return [text.decode() for one in self.letters for key, text in one.headers if key == f"connector.{name}" if text]
+
+
+class ListConsumer:
+    """A group of one member. `stored` holds what was ordered to be stored, `history` every order in turn."""
+
+    def __init__(self, owner: Owner, records: Sequence[Record], starts: Mapping[Partition, int]) -> None:
+        self.stored: dict[Partition, int] = {}
+        self.history: list[tuple[Partition, int]] = []
+        self.paused: set[Partition] = set()
+        self._owner = owner
+        self._records = list(records)
+        self._starts: dict[Partition, int] | None = dict(starts)
+        self._held = set(starts)
+
+    def add(self, records: Sequence[Record]) -> None:
+        self._records.extend(records)
+
+    async def poll(self, orders: Orders) -> Polled:
+        self._store(orders.store)
+        self.paused |= set(orders.pause)
+        self.paused -= set(orders.resume)
+        await asyncio.sleep(POLL_S)
+        if self._starts is not None:
+            starts, self._starts = self._starts, None
+            await self._owner.assigned(Assignment("cluster", starts))
+        ready = [one for one in self._records if one.partition in self._held - self.paused][:MOST]
+        taken = set(map(id, ready))
+        self._records = [one for one in self._records if id(one) not in taken]
+        return Polled(ready)
+
+    async def revoke(self, partition: Partition) -> None:
+        """Take a partition away, as a rebalance does."""
+        self._held.discard(partition)
+        self._store(await self._owner.revoked([partition]))
+
+    async def lose(self, partition: Partition) -> None:
+        self._held.discard(partition)
+        await self._owner.lost([partition])
+
+    async def assign(self, partition: Partition, start: int, records: Sequence[Record]) -> None:
+        """Give a partition, with what its log holds from `start` on."""
+        self._records = [one for one in self._records if one.partition != partition] + list(records)
+        self._held.add(partition)
+        await self._owner.assigned(Assignment("cluster", {partition: start}))
+
+    async def close(self) -> None:
+        self._store(await self._owner.revoked(sorted(self._held)))
+        self._held.clear()
+
+    def _store(self, offsets: Mapping[Partition, int]) -> None:
+        self.stored.update(offsets)
+        self.history.extend(offsets.items())

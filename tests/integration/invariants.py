@@ -1,0 +1,54 @@
+"""What holds whatever happens; asserted at the end of every test of faults."""
+
+import base64
+from collections.abc import Collection, Iterable
+
+from tests.integration.oracle import Ledger, Letter, Watch
+from tests.integration.process import Connector
+
+_KEY = b"a-very-secret-write-key"
+_SECRETS = (_KEY, base64.b64encode(_KEY + b":"), base64.b64encode(_KEY))
+
+
+def assert_sound(
+    ledger: Ledger,
+    watch: Watch,
+    *connectors: Connector,
+    letters: Collection[Letter] = (),
+    gone: Collection[str] = (),
+) -> None:
+    """Assert conservation, no early commit, order, equal repetition and secrecy.
+
+    Shape: `gone` are ids that Kafka itself no longer had.
+    """
+    assert sorted(ledger.missing(letters)) == sorted(gone)
+    assert watch.samples > 0
+    assert watch.violations == []
+    assert ledger.out_of_order() == []
+    assert ledger.changed() == []
+    assert_no_secret(connector.log.encode() for connector in connectors)
+    for letter in letters:
+        notes = [f"{name}={value}".encode() for name, value in letter.notes.items()]
+        assert_no_secret([letter.key or b"", letter.value or b"", *letter.headers.values(), *notes])
+
+
+async def assert_pages_tell_no_secret(connector: Connector) -> None:
+    """Look through all that a running connector tells over HTTP."""
+    assert_no_secret([(await connector.get(path))[1].encode() for path in ("/metrics", "/readyz", "/livez", "/")])
+
+
+def assert_no_secret(texts: Iterable[bytes]) -> None:
+    for text in texts:
+        assert not any(secret in text for secret in _SECRETS)
+
+
+def repeated(ledger: Ledger) -> set[str]:
+    """Ids that the vendor took more than once."""
+    seen: set[str] = set()
+    return {identifier for identifier in ledger.accepted if identifier in seen or seen.add(identifier)}
+
+
+def above(ledger: Ledger, commits: dict[tuple[str, int], int]) -> set[str]:
+    """Ids delivered so far whose offsets are not committed: what a successor must send again."""
+    found = (ledger.entries[identifier] for identifier in ledger.delivered)
+    return {entry.made.id for entry in found if entry.place[2] >= commits[entry.place[:2]]}
