@@ -14,10 +14,13 @@ _LONGEST_POLL_MS = "300000"
 def unknown(environ: Mapping[str, str], prefixes: Collection[str], own: Collection[str]) -> Iterator[Problem]:
     """Name what begins like a variable of ours and is none."""
     for variable in sorted(environ):
-        if not variable.startswith(tuple(prefixes)) or variable in own or injected(variable):
+        prefix = next((one for one in prefixes if variable.startswith(one)), None)
+        if prefix is None or variable in own or injected(variable):
             continue
-        near = difflib.get_close_matches(variable, own, 1, 0.6)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        # Without the prefix, which any two of them have in common.
+        known = [name.removeprefix(prefix) for name in sorted(own) if name.startswith(prefix)]
+        near = difflib.get_close_matches(variable.removeprefix(prefix), known, 1, 0.6)
+        hint = f"; did you mean {prefix}{near[0]}?" if near else ""
         yield Problem(variable, f"is not a variable of the connector{hint}")
 
 

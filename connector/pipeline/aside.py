@@ -1,7 +1,7 @@
 """Batches of a lane that must be sent again, and the deliveries that wait behind their keys. Pure."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from connector.pipeline.batch import Delivery
 from connector.pipeline.judge import Again
@@ -43,20 +43,19 @@ class Asides:
     def __len__(self) -> int:
         return len(self._all)
 
-    @property
-    def blocked(self) -> set[str]:
-        """Quotas for which the lane starts nothing new."""
-        return {aside.batch.endpoint.quota for aside in self._all if aside.blocks}
+    def blocked(self, probed: Collection[str] = ()) -> set[str]:
+        """Quotas for which the lane starts nothing new, but for those that are probed with anything there is."""
+        return {aside.batch.endpoint.quota for aside in self._all if aside.blocks} - set(probed)
 
-    def in_turn(self) -> Iterator[Aside]:
-        """Those that no earlier one stands in the way of."""
+    def in_turn(self, probed: Collection[str] = ()) -> Iterator[Aside]:
+        """Those that no earlier one stands in the way of; a quota that is `probed` is not blocked."""
         blocked: set[str] = set()
         keys: set[bytes] = set()
         for aside in self._all:
             quota = aside.batch.endpoint.quota
             if quota not in blocked and keys.isdisjoint(aside.keys):
                 yield aside
-            if aside.blocks:
+            if aside.blocks and quota not in probed:
                 blocked.add(quota)
             keys |= aside.keys
 

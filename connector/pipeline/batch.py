@@ -52,6 +52,11 @@ class Batch(Struct, frozen=True, eq=False):
         return sum(map(len, self.bundles))
 
     @property
+    def tried(self) -> int:
+        """How often it failed, in whatever way."""
+        return self.failures + self.faults
+
+    @property
     def keys(self) -> frozenset[bytes]:
         return frozenset(delivery.key for delivery in self.deliveries() if delivery.key is not None)
 

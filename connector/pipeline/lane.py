@@ -102,9 +102,9 @@ class Lane:
         return (Flight(batch, flight.aside), 0.0) if batch is not None else (None, 0.0)
 
     def _next_aside(self, now_s: float) -> tuple[Flight | None, float]:
-        """Choose among what was set aside the first that may go; while the sink is halted the least tried one."""
+        """Choose among what was set aside the first that may go; as a probe the least tried one."""
         wait_s, probes = FOREVER, list[Aside]()
-        for aside in self._asides.in_turn():
+        for aside in self._asides.in_turn(self._probed()):
             batch = aside.batch
             gate = self._desk.gate(batch.endpoint)
             if batch.accusation and batch.accusation in gate.circuit.guilty:
@@ -114,7 +114,7 @@ class Lane:
             if due_s <= 0.0:
                 due_s = gate.wait_s(now_s, self, suspect=batch.faults > 0)
                 if due_s <= 0.0:
-                    if not gate.circuit.halted:
+                    if gate.circuit.state == "closed":
                         return Flight(batch, aside), 0.0
                     probes.append(aside)
                     continue
@@ -122,21 +122,29 @@ class Lane:
             wait_s = min(wait_s, due_s)
         if not probes:
             return None, wait_s
-        least = min(probes, key=lambda aside: aside.batch.faults)
+        least = min(probes, key=lambda aside: aside.batch.tried)
         parts = first_and_rest(least.batch)
         if len(parts) == 1:
             return Flight(least.batch, least), 0.0
-        apart = [Again(part, least.not_before_s, least.blocks, "setup") for part in parts]
+        apart = [Again(part, least.not_before_s, least.blocks, "split") for part in parts]
         self._asides.replace(least, apart, self._queue)
         return None, 0.0
 
+    def _probed(self) -> list[str]:
+        """Quotas that are open or halted: their probes are singles, of content that was tried as little as possible.
+
+        What failed may be the reason why it fails; a probe of something else tells.
+        """
+        return [quota for quota, gate in self._desk.gates.items() if gate.circuit.state != "closed"]
+
     def _stale_probe(self, flight: Flight) -> bool:
-        """Whether something that was not tried yet would tell more about a halted sink."""
-        halted = self._desk.gate(flight.batch.endpoint).circuit.halted
-        return halted and flight.batch.faults > 0 and len(self._asides) < MOST_PROBED
+        """Whether something that was not tried yet would make a better probe."""
+        probe = self._desk.gate(flight.batch.endpoint).circuit.state != "closed"
+        return probe and flight.batch.tried > 0 and len(self._asides) < MOST_PROBED
 
     def _next_new(self, now_s: float) -> tuple[Flight | None, float]:
-        blocked = self._asides.blocked
+        probed = self._probed()
+        blocked = self._asides.blocked(probed)
         wait_s = FOREVER
 
         def may_send(endpoint: Endpoint) -> bool:
@@ -158,7 +166,7 @@ class Lane:
             desk.request_bytes,
             self._asides.held,
             "revoke" if self.draining else "time",
-            lambda endpoint: desk.gate(endpoint).circuit.halted,
+            lambda endpoint: endpoint.quota in probed,
         )
         return (None if batch is None else Flight(batch, None)), wait_s
 
@@ -303,7 +311,7 @@ class Lane:
                 return True
         if self._inbox:
             return any(gate.earliest_s(now_s) <= until_s for gate in gates.values())
-        blocked = self._asides.blocked
+        blocked = self._asides.blocked()
         quotas = {self._desk.sink.endpoints[one.payload.endpoint].quota for one in self._queue} - blocked
         return any(gates[quota].earliest_s(now_s) <= until_s for quota in quotas)
 

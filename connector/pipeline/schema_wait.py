@@ -99,11 +99,15 @@ class SchemaWait:
         return [partition for partition, wanted in self._wants.items() if wanted == schema]
 
     def _give_up(self, schema: int) -> None:
-        """Let go of the records that are older than the grace; what follows them may have another schema."""
-        now_ms = self._clock.now_ms()
+        """Let go of the records that are older than the grace; what follows them may have another schema.
+
+        The wall clock may have stepped back: whoever has waited for the grace is old enough as well.
+        """
+        now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
         for partition in self._of(schema):
             first = self.waiting[partition][0]
-            if now_ms - first.record.timestamp_ms >= self._grace_s * 1000:
+            waited_s = max(now_s - first.since_s, (now_ms - first.record.timestamp_ms) / 1000)
+            if waited_s >= self._grace_s:
                 self.waiting[partition].popleft()
                 self._on_missing(first)
                 self._resume([partition])

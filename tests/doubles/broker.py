@@ -39,7 +39,9 @@ class ListProducer:
 
     def noted(self, name: str) -> list[str]:
         """Return one of our headers of every letter."""
-        return [text.decode() for one in self.letters for key, text in one.headers if key == f"connector.{name}" if text]
+        return [
+            text.decode() for one in self.letters for key, text in one.headers if key == f"connector.{name}" if text
+        ]
 
 
 class ListConsumer:

@@ -213,7 +213,8 @@ def test_a_flow_must_not_read_dead_letters_as_events(topics: str) -> None:
 
 
 def test_topics_beside_the_dead_letters_may_be_read() -> None:
-    assert settings(CONNECTOR_TOPICS="^.*", CONNECTOR_DEAD_LETTER_PREFIX="letters").delivery is not None
+    given = settings(CONNECTOR_TOPICS="^connector.*", CONNECTOR_DEAD_LETTER_PREFIX="letters")
+    assert given.delivery["segment"].topics == ("^connector.*",)
 
 
 def test_no_letters_are_read_where_the_pattern_misses_them() -> None:

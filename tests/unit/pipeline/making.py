@@ -4,12 +4,12 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 
-from msgspec import Struct
+from msgspec import Struct, field
 from prometheus_client import CollectorRegistry
 
 from connector.domain.events import Event, Track
 from connector.domain.exchange import HttpRequest, HttpResponse
-from connector.domain.outcome import Delivered, Outcome, Rejected, Retryable, SetupFault, Undetermined
+from connector.domain.outcome import Delivered, Outcome, Refresh, Rejected, Retryable, SetupFault, Undetermined
 from connector.domain.record import Partition, Record
 from connector.errors import Undecodable, Untranslatable
 from connector.observe.metrics import FlowMetrics, Metrics
@@ -28,7 +28,6 @@ from connector.sinks.contract import (
     Payload,
     Payloads,
     Preferences,
-    Refresh,
     Scene,
     Skip,
     Translation,
@@ -85,7 +84,7 @@ def silent_metrics() -> FlowMetrics:
 class PlainSink(Struct, frozen=True):
     """Sends an event's name as the payload; names starting with `bad` cannot be translated."""
 
-    endpoints: Mapping[str, Endpoint] = {"event": EVENT}
+    endpoints: Mapping[str, Endpoint] = field(default_factory=lambda: {"event": EVENT})
     feeds: Sequence[Feed] = ()
     lookups: Sequence[Lookup] = ()
     token: str = "token"

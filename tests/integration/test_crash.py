@@ -1,0 +1,240 @@
+"""Ends of a process, asked for and not, against a real broker: what is lost (nothing) and what is sent twice."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.doubles.vendor import Reply, Request, Vendor
+from tests.integration.events import mixed
+from tests.integration.invariants import above, assert_pages_tell_no_secret, assert_sound, repeated
+from tests.integration.oracle import Ledger, Watch, committed, create_topics, letters, segment
+from tests.integration.process import Connector, named, segment_env, until
+
+pytestmark = pytest.mark.slow
+
+both = pytest.mark.parametrize("protocol", ["classic", "consumer"])
+
+MOST_REPEATED = 2000
+SESSION_S = 6.0
+TAKEN = Reply(200, body=b'{"success": true}')
+
+
+class Bench:
+    """A topic on the broker, its ledger, and the environment of a connector that reads it."""
+
+    def __init__(self, kafka: str) -> None:
+        self.kafka = kafka
+        self.topic = named("events")
+        self.letters = f"{self.topic}.letters.segment"
+        self.group = f"{self.topic}.segment"
+        self.ledger = Ledger()
+        self._made = 0
+        create_topics(kafka, self.topic, self.letters)
+
+    def produce(self, count: int) -> None:
+        self._made += 1
+        self.ledger.produce(self.kafka, self.topic, mixed(count, keys=500, name=f"{self.topic}-{self._made}"))
+
+    def env(self, vendor: Vendor, protocol: str = "classic", **more: str) -> dict[str, str]:
+        return segment_env(self.kafka, vendor.url, self.topic, group=self.topic, protocol=protocol, **more)
+
+    def watch(self) -> Watch:
+        return Watch(self.kafka, self.group, self.topic, self.ledger)
+
+    def commits(self) -> dict[tuple[str, int], int]:
+        return committed(self.kafka, self.group, self.topic)
+
+    async def settled(self) -> None:
+        """Wait until everything is delivered and committed."""
+        await until(lambda: not self.ledger.missing(), 60, "every record delivered")
+        await until(lambda: self.commits() == self.ledger.ends(), 15, "every offset committed")
+
+    def assert_sound(self, watch: Watch, *connectors: Connector) -> None:
+        assert_sound(self.ledger, watch, *connectors, letters=letters(self.kafka, self.letters))
+        assert letters(self.kafka, self.letters) == []
+
+
+@both
+def test_a_kill_with_eight_batches_on_the_wire_repeats_exactly_what_was_not_committed(
+    kafka: str, tmp_path: Path, protocol: str
+) -> None:
+    async def run() -> None:
+        bench, never = Bench(kafka), asyncio.Event()
+        ledger, open_ones = bench.ledger, set[int]()
+
+        def verdict(request: Request, messages: Sequence[Any]) -> Reply | None:
+            if len(ledger.accepted) < 3000:
+                return Reply(200, body=TAKEN.body, delay_s=0.4)
+            open_ones.add(request.number)
+            return Reply(200, body=TAKEN.body, held=never)
+
+        bench.produce(20_000)
+        async with Vendor(segment(ledger, verdict)) as vendor:
+            with bench.watch() as watch:
+                first = Connector(bench.env(vendor, protocol), tmp_path)
+                async with first:
+                    await until(lambda: len(open_ones) == 8, 60, "eight batches on the wire")
+                    await assert_pages_tell_no_secret(first)
+                    await first.kill()
+                killed_s, owed = time.monotonic(), above(ledger, bench.commits())
+                vendor.script = segment(ledger)
+                async with Connector(bench.env(vendor, protocol), tmp_path) as second:
+                    requests = len(vendor.received)
+                    await until(lambda: len(vendor.received) > requests, 30, "the successor's first request")
+                    resumed_s = vendor.received[requests].received_s - killed_s
+                    await bench.settled()
+                    assert await second.terminate() == 0
+        print(f"{protocol}: resumed after {resumed_s:.1f} s, {ledger.duplicates} repeated")
+        assert repeated(ledger) == owed
+        assert 8 <= ledger.duplicates == len(owed) <= MOST_REPEATED
+        assert resumed_s <= SESSION_S + 10
+        bench.assert_sound(watch, first, second)
+
+    asyncio.run(run())
+
+
+@both
+def test_a_kill_between_the_vendors_answer_and_its_mark_repeats_that_batch_alone(
+    kafka: str, tmp_path: Path, protocol: str
+) -> None:
+    async def run() -> None:
+        bench = Bench(kafka)
+        ledger, victims = bench.ledger, list[Connector]()
+
+        def verdict(_request: Request, messages: Sequence[Any]) -> Reply | None:
+            if len(victims) == 1 and messages[0]["messageId"].startswith(f"{bench.topic}-2-"):
+                victims[0].signal(signal.SIGKILL)
+                victims.append(victims[0])
+            return TAKEN
+
+        bench.produce(2000)
+        async with Vendor(segment(ledger, verdict)) as vendor:
+            with bench.watch() as watch:
+                env = bench.env(vendor, protocol, CONNECTOR_MAX_IN_FLIGHT="1")
+                async with Connector(env, tmp_path) as first:
+                    await bench.settled()
+                    assert ledger.duplicates == 0
+                    victims.append(first)
+                    bench.produce(1000)
+                    assert await first.wait(30) == -signal.SIGKILL
+                batch = ledger.accepted[2000:]
+                async with Connector(env, tmp_path) as second:
+                    await bench.settled()
+                    assert await second.terminate() == 0
+        assert 1 <= len(batch) <= 50
+        assert repeated(ledger) == set(batch)
+        assert ledger.duplicates == len(batch)
+        bench.assert_sound(watch, first, second)
+
+    asyncio.run(run())
+
+
+@both
+def test_sigterm_under_load_commits_what_was_sent_and_repeats_nothing(
+    kafka: str, tmp_path: Path, protocol: str
+) -> None:
+    async def run() -> None:
+        bench = Bench(kafka)
+        ledger = bench.ledger
+        bench.produce(20_000)
+        async with Vendor(segment(ledger, lambda *_: Reply(200, body=TAKEN.body, delay_s=0.2))) as vendor:
+            with bench.watch() as watch:
+                async with Connector(bench.env(vendor, protocol), tmp_path) as first:
+                    await until(lambda: len(ledger.accepted) >= 3000, 60, "some load")
+                    began_s = time.monotonic()
+                    assert await first.terminate() == 0
+                    took_s = time.monotonic() - began_s
+                sent = len(ledger.accepted)
+                assert sent < 20_000
+                assert bench.commits() == ledger.lowest_open([])
+                assert above(ledger, bench.commits()) == set()
+                vendor.script = segment(ledger)
+                async with Connector(bench.env(vendor, protocol), tmp_path) as second:
+                    await bench.settled()
+                    assert await second.terminate() == 0
+        print(f"{protocol}: stopped within {took_s:.1f} s with {sent} sent")
+        assert took_s <= 10 + 2
+        assert ledger.duplicates == 0
+        bench.assert_sound(watch, first, second)
+
+    asyncio.run(run())
+
+
+@both
+def test_sigterm_while_the_vendor_asks_to_wait_leaves_the_rest_to_the_next_start(
+    kafka: str, tmp_path: Path, protocol: str
+) -> None:
+    async def run() -> None:
+        bench, refused = Bench(kafka), list[int]()
+        ledger = bench.ledger
+
+        def verdict(request: Request, messages: Sequence[Any]) -> Reply | None:
+            if len(ledger.accepted) < 1000:
+                return None
+            refused.append(request.number)
+            return Reply(503, headers={"Retry-After": "600"})
+
+        bench.produce(1000)
+        async with Vendor(segment(ledger, verdict)) as vendor:
+            with bench.watch() as watch:
+                async with Connector(bench.env(vendor, protocol), tmp_path) as first:
+                    await bench.settled()
+                    before = bench.commits()
+                    bench.produce(5000)
+                    await until(lambda: refused, 30, "the vendor's first 503")
+                    began_s = time.monotonic()
+                    assert await first.terminate(30) == 0
+                    took_s = time.monotonic() - began_s
+                assert bench.commits() == before
+                asked = vendor.requests
+                vendor.script = segment(ledger)
+                async with Connector(bench.env(vendor, protocol), tmp_path) as second:
+                    await second.port()
+                    assert vendor.requests == asked
+                    await bench.settled()
+                    assert await second.terminate() == 0
+        print(f"{protocol}: stopped within {took_s:.1f} s after {len(refused)} refusals")
+        assert ledger.duplicates == 0
+        bench.assert_sound(watch, first, second)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_second_signal_ends_the_process_at_once(
+    kafka: str, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    async def run() -> None:
+        bench, never = Bench(kafka), asyncio.Event()
+        ledger, hanging = bench.ledger, list[int]()
+
+        def verdict(request: Request, messages: Sequence[Any]) -> Reply | None:
+            if len(ledger.accepted) < 1000:
+                return None
+            hanging.append(request.number)
+            return Reply(200, body=TAKEN.body, held=never)
+
+        bench.produce(5000)
+        async with Vendor(segment(ledger, verdict)) as vendor:
+            with bench.watch() as watch:
+                async with Connector(bench.env(vendor), tmp_path) as first:
+                    await until(lambda: len(hanging) == 8, 30, "every lane's request hanging")
+                    first.signal(signal.SIGTERM)
+                    await until(lambda: "stopping: draining" in first.log, 10, "the drain")
+                    first.signal(number)
+                    assert await first.wait(1.0) == code
+                owed = above(ledger, bench.commits())
+                vendor.script = segment(ledger)
+                async with Connector(bench.env(vendor), tmp_path) as second:
+                    await bench.settled()
+                    assert await second.terminate() == 0
+        assert repeated(ledger) == owed
+        assert ledger.duplicates <= MOST_REPEATED
+        bench.assert_sound(watch, first, second)
+
+    asyncio.run(run())
