@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from connector import __version__
-from connector.errors import SettingsError
+from connector.errors import ConnectorError, SettingsError
 
 app = typer.Typer(
     name="connector",
@@ -64,6 +64,9 @@ def main() -> None:
         for problem in error.problems:
             typer.echo(f"{problem.variable}: {problem.message}", err=True)
         sys.exit(2)
+    except ConnectorError as failure:
+        typer.echo(str(failure), err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -182,6 +182,10 @@ def load_settings(
             delivery[name] = load_delivery(name, environ, preferences.get(name, {}))
         except SettingsError as error:
             problems += error.problems
+    if not names:
+        general = _loaded(DeliverySettings, environ, problems)
+        if general is not None and not general.topics:
+            problems.append(Problem("CONNECTOR_TOPICS", "must be set"))
     problems += _unknown(environ, names, sinks_variables)
     problems += _contradictions(environ, kafka, connector, delivery)
     if problems or registry is None or connector is None:

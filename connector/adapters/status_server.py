@@ -2,6 +2,7 @@
 
 import errno
 import json
+import socket
 from html import escape
 
 from aiohttp import web
@@ -11,6 +12,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from connector.errors import Problem, SettingsError
 from connector.observe.status import SinkStatus, Status
 
+# A scrape that is under way may end; it must not hold a stop up.
+STOP_S = 2.0
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem;color:#1c2330}table{"
     "border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .7rem;border-bottom:1px solid #dde2ea}"
@@ -32,7 +35,7 @@ class StatusServer:
         app.router.add_get("/livez", self._live)
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/", self._page)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
 
     async def start(self) -> None:
         """Listen; port 0 takes a free one. Raises: SettingsError where the port cannot be had."""
@@ -42,12 +45,17 @@ class StatusServer:
             await site.start()
         except OSError as fault:
             await self._runner.cleanup()
-            why = "is in use" if fault.errno == errno.EADDRINUSE else f"cannot be listened on: {fault.strerror}"
-            raise SettingsError([Problem("CONNECTOR_HTTP_PORT", f"port {self.port} {why}; set another")]) from fault
+            raise SettingsError([self._problem(fault)]) from fault
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
         await self._runner.cleanup()
+
+    def _problem(self, fault: OSError) -> Problem:
+        if isinstance(fault, socket.gaierror) or fault.errno == errno.EADDRNOTAVAIL:
+            return Problem("CONNECTOR_HTTP_HOST", f"{self._host} is no address of this machine")
+        why = "is in use" if fault.errno == errno.EADDRINUSE else f"cannot be listened on: {fault.strerror}"
+        return Problem("CONNECTOR_HTTP_PORT", f"port {self.port} {why}; set another")
 
     async def _metrics(self, request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

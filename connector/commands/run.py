@@ -56,7 +56,7 @@ class Run:
         checks = {"running": Check(not self._stopping, "stopping" if self._stopping else "")}
         for sink, flow in self.flows.items():
             trouble = flow.trouble()
-            checks[f"kafka.{sink}"] = Check(flow.joined, "" if flow.joined else "no assignment from Kafka yet")
+            checks[f"kafka.{sink}"] = Check(not flow.kafka, flow.kafka)
             for name in ("vendor", "registry", "guard", "partitions", "dead_letters"):
                 checks[f"{name}.{sink}"] = Check(name not in trouble, trouble.get(name, ""))
             if sink in self._missing_topics:

@@ -1,6 +1,6 @@
 """The closed sets of label values. What is not in its set is counted as `other`."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product
 
 OTHER = "other"
@@ -26,6 +26,13 @@ HTTP_ERRORS = (
     "dns", "connect", "tls", "connect_timeout", "read_timeout", "pool_timeout", "reset", "protocol", "deadline",
     "proxy", "address", OTHER,
 )
+# librdkafka's own names, as far as a consumer meets them, and the callbacks that did not end.
+KAFKA_ERRORS = (
+    "_all_brokers_down", "_authentication", "_fatal", "_fenced", "_max_poll_exceeded", "_resolve", "_ssl", "_state",
+    "_timed_out", "_transport", "coordinator_not_available", "group_authorization_failed", "not_coordinator",
+    "offset_out_of_range", "sasl_authentication_failed", "topic_authorization_failed", "unknown_topic_or_part",
+    "assign_timeout", "revoke_timeout", "lost_timeout", OTHER,
+)
 RETRIES = ("rate_limited", "server_error", "timeout", "network", "setup", "split", OTHER)
 # fmt: on
 LETTERS = (*UNDECODABLE[:-1], *UNTRANSLATABLE[:-1], *REFUSALS, OTHER)
@@ -48,8 +55,30 @@ REQUESTS = (
 )
 CIRCUITS = ("closed", "open", "half_open", "halted_setup")
 WRITES = ("written", "failed")
-PHASES = ("poll", "decode", "route", "translate", "wait", "store", "callback")
+PHASES = ("poll", "decode", "translate", "callback")
 
+# The sets that a metric's last labels are of. Labels before them are the sink's, a topic's, a partition's, a broker's.
+CLOSED: Mapping[str, tuple[Sequence[str], ...]] = {
+    "records_resolved_total": (OUTCOMES,),
+    "records_skipped_total": (SKIPS,),
+    "decode_failures_total": (UNDECODABLE,),
+    "rebalances_total": (REBALANCES,),
+    "rebalance_drain_seconds": (DRAINS,),
+    "commits_total": (COMMITS,),
+    "kafka_errors_total": (KAFKA_ERRORS,),
+    "loop_seconds_total": (PHASES,),
+    "translate_failures_total": (UNTRANSLATABLE,),
+    "batches_total": (TRIGGERS,),
+    "batch_splits_total": (SPLITS,),
+    "partial_failures_total": (PARTIALS,),
+    "http_requests_total": (CODES, ATTEMPTS),
+    "http_request_duration_seconds": (ATTEMPTS,),
+    "http_errors_total": (HTTP_ERRORS,),
+    "retries_total": (RETRIES,),
+    "circuit_state": (CIRCUITS,),
+    "dead_letters_total": (LETTERS, WRITES),
+    "schema_fetches_total": (FETCHES,),
+}
 
 # What each reason to send again counts as, where it is not a label itself.
 RETRY_CLASSES: Mapping[str, str] = {
@@ -66,3 +95,17 @@ def known(value: str, among: Collection[str]) -> str:
 def code_of(status: str) -> str:
     """Return the status itself where it is one of ours, else its class."""
     return status if status in CODES else known(f"{status[:1]}xx", CODES)
+
+
+def at_start(name: str) -> Iterable[tuple[str, ...]]:
+    """Return the values of a metric's closed labels that exist from the start."""
+    return REQUESTS if name == "http_requests_total" else product(*CLOSED.get(name, ()))
+
+
+def settled(name: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the values with those outside their closed sets as `other`."""
+    closed = CLOSED.get(name, ())
+    if not closed:
+        return values
+    free = len(values) - len(closed)
+    return values[:free] + tuple(known(value, among) for value, among in zip(values[free:], closed, strict=True))

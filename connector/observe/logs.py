@@ -26,6 +26,11 @@ class RateLimit:
         self._monotonic_s = monotonic_s
         self._seen: dict[tuple[str, str], tuple[int, int, int]] = {}
 
+    @property
+    def kinds(self) -> int:
+        """How many kinds of lines are remembered."""
+        return len(self._seen)
+
     def __call__(self, logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
         """Limit our own lines."""
         suppressed = self._passes(str(line.get("event")), str(line.get("sink", "")))
@@ -72,7 +77,7 @@ def configure(level: str, form: Format, stream: TextIO, *, monotonic_s: Callable
     ]
     rendered = _rendered(stream, form)
     structlog.configure(
-        processors=[limit, structlog.contextvars.merge_contextvars, *stamps, *rendered],
+        processors=[structlog.contextvars.merge_contextvars, limit, *stamps, *rendered],
         wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,

@@ -1,54 +1,61 @@
 """The metrics of a process and of its flows. Counted per batch, never per record; at 0 from the start."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
 
-from prometheus_client import CollectorRegistry, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from connector.domain.record import Partition
 from connector.observe import labels
 from connector.observe.bulk import BulkHistogram
-from connector.observe.families import (
-    BULK,
-    FLOW,
-    PARTITIONS,
-    PREFIX,
-    PROCESS,
-    Collector,
-    counter_of,
-    gauge_of,
-    histogram_of,
-)
-from connector.observe.labels import code_of, known
+from connector.observe.families import BULK, FLOW, PARTITIONS, PREFIX, PROCESS, Collector
+from connector.observe.labels import at_start, code_of, settled
 
-# The label values of a flow that exist from the start, beside its sink; `topic` stands for each of its topics.
-_FROM_START: Mapping[str, Sequence[Sequence[str]]] = {
-    "rebalances_total": (labels.REBALANCES,),
-    "rebalance_drain_seconds": (labels.DRAINS,),
-    "commits_total": (labels.COMMITS,),
-    "loop_seconds_total": (labels.PHASES,),
-    "translate_failures_total": (labels.UNTRANSLATABLE,),
-    "batches_total": (labels.TRIGGERS,),
-    "batch_splits_total": (labels.SPLITS,),
-    "partial_failures_total": (labels.PARTIALS,),
-    "http_request_duration_seconds": (labels.ATTEMPTS,),
-    "http_errors_total": (labels.HTTP_ERRORS,),
-    "retries_total": (labels.RETRIES,),
-    "circuit_state": (labels.CIRCUITS,),
-    "dead_letters_total": (labels.LETTERS, labels.WRITES),
+# The labels of each metric of a flow between its sink and its closed ones.
+_FREE: Mapping[str, Sequence[str]] = {
+    family.name: family.labels[1 : len(family.labels) - len(labels.CLOSED.get(family.name, ()))] for family in FLOW
 }
-_BY_TOPIC: Mapping[str, Sequence[str]] = {
-    "records_consumed_total": (),
-    "bytes_consumed_total": (),
-    "records_resolved_total": labels.OUTCOMES,
-    "records_skipped_total": labels.SKIPS,
-    "decode_failures_total": labels.UNDECODABLE,
-    "rebalance_abandoned_records_total": (),
-    "stale_marks_total": (),
-    "oldest_unresolved_age_seconds": (),
-    "partitions_assigned": (),
-    "partitions_paused": (),
-}
+
+
+class Series:
+    """Adds to, sets and observes the series of some collectors; each series is looked up once."""
+
+    def __init__(self, made: Mapping[str, Collector], *first: str) -> None:
+        self._made = made
+        self._first = first
+        self._found: dict[tuple[str, ...], Collector] = {}
+
+    def add(self, name: str, amount: float, *values: str) -> None:
+        child = self._series(name, values)
+        assert isinstance(child, Counter)
+        child.inc(amount)
+
+    def set(self, name: str, value: float, *values: str) -> None:
+        child = self._series(name, values)
+        assert isinstance(child, Gauge)
+        child.set(value)
+
+    def observe(self, name: str, value: float, *values: str) -> None:
+        child = self._series(name, values)
+        assert isinstance(child, Histogram)
+        child.observe(value)
+
+    def begin(self, name: str, *free: str) -> None:
+        """Have a metric's series at 0; `free` are the values before its closed labels."""
+        for closed in at_start(name):
+            self._series(name, free + closed)
+
+    def forget(self, name: str, *values: str) -> None:
+        """Take a series away."""
+        if self._found.pop((name, *values), None) is not None:
+            self._made[name].remove(*self._first, *values)
+
+    def _series(self, name: str, values: tuple[str, ...]) -> Collector:
+        found = self._found.get((name, *values))
+        if found is None:
+            values = settled(name, values)
+            made, of = self._made[name], (*self._first, *values)
+            found = self._found[name, *values] = made.labels(*of) if of else made
+        return found
 
 
 class Metrics:
@@ -63,30 +70,31 @@ class Metrics:
             family.name: BulkHistogram(PREFIX + family.name, family.help, family.buckets, registry) for family in BULK
         }
         self._partitions = partitions
-        for outcome in labels.FETCHES:
-            self._made["schema_fetches_total"].labels(outcome)
+        self._series = Series(self._made)
+        self._series.begin("schema_fetches_total")
 
     def flow(self, sink: str, topics: Iterable[str]) -> "FlowMetrics":
-        """Return a sink's metrics, at 0 for these topics."""
-        return FlowMetrics(self._made, self._bulk, sink, topics, partitions=self._partitions)
+        """Return a sink's metrics, at 0 for these topics; another topic's begin when it is first seen."""
+        return FlowMetrics(Series(self._made, sink), self._bulk, sink, topics, partitions=self._partitions)
 
     def started(self, version: str, config: str, at_s: float) -> None:
-        gauge_of(self._made["build_info"], version).set(1)
-        gauge_of(self._made["config_info"], config).set(1)
-        gauge_of(self._made["start_time_seconds"]).set(at_s)
+        """Tell what runs; `config` is a hash of the settings."""
+        self._series.set("build_info", 1, version)
+        self._series.set("config_info", 1, config)
+        self._series.set("start_time_seconds", at_s)
 
     def ready(self, check: str, ok: bool) -> None:
-        gauge_of(self._made["ready"], check).set(ok)
+        self._series.set("ready", ok, check)
 
     def connections(self, count: int) -> None:
-        gauge_of(self._made["http_connections"], "open").set(count)
+        self._series.set("http_connections", count, "open")
 
     def schema_fetched(self, outcome: str, took_s: float) -> None:
-        counter_of(self._made["schema_fetches_total"], outcome).inc()
-        histogram_of(self._made["schema_fetch_duration_seconds"]).observe(took_s)
+        self._series.add("schema_fetches_total", 1, outcome)
+        self._series.observe("schema_fetch_duration_seconds", took_s)
 
     def schema_cache(self, entries: int) -> None:
-        gauge_of(self._made["schema_cache_entries"]).set(entries)
+        self._series.set("schema_cache_entries", entries)
 
 
 class FlowMetrics:
@@ -94,26 +102,22 @@ class FlowMetrics:
 
     def __init__(
         self,
-        made: Mapping[str, Collector],
+        series: Series,
         bulk: Mapping[str, BulkHistogram],
         sink: str,
         topics: Iterable[str],
         *,
         partitions: bool,
     ) -> None:
-        self._made = made
+        self._add, self._set, self._observe = series.add, series.set, series.observe
+        self._series = series
         self._bulk = bulk
         self._sink = sink
         self._topics: set[str] = set()
         self._partitions = partitions
-        for family in FLOW:
-            if family.name in _FROM_START:
-                for values in product(*_FROM_START[family.name]):
-                    made[family.name].labels(sink, *values)
-            elif family.labels == ("sink",):
-                made[family.name].labels(sink)
-        for code, outcome in labels.REQUESTS:
-            made["http_requests_total"].labels(sink, code, outcome)
+        for name, free in _FREE.items():
+            if not free:
+                series.begin(name)
         for histogram in bulk.values():
             histogram.begin(sink)
         for topic in topics:
@@ -122,23 +126,11 @@ class FlowMetrics:
 
     def _begin(self, topic: str) -> None:
         """Have all of a topic's metrics at 0."""
-        if topic in self._topics:
-            return
-        self._topics.add(topic)
-        for name, values in _BY_TOPIC.items():
-            for value in values:
-                self._made[name].labels(self._sink, topic, value)
-            if not values:
-                self._made[name].labels(self._sink, topic)
-
-    def _add(self, name: str, amount: float, *values: str) -> None:
-        counter_of(self._made[name], self._sink, *values).inc(amount)
-
-    def _set(self, name: str, value: float, *values: str) -> None:
-        gauge_of(self._made[name], self._sink, *values).set(value)
-
-    def _observe(self, name: str, value: float, *values: str) -> None:
-        histogram_of(self._made[name], self._sink, *values).observe(value)
+        if topic not in self._topics:
+            self._topics.add(topic)
+            for name, free in _FREE.items():
+                if free == ("topic",):
+                    self._series.begin(name, topic)
 
     # Records
 
@@ -151,7 +143,7 @@ class FlowMetrics:
         self._add("records_resolved_total", count, topic, outcome)
 
     def skipped(self, topic: str, reason: str, count: int) -> None:
-        self._add("records_skipped_total", count, topic, known(reason, labels.SKIPS))
+        self._add("records_skipped_total", count, topic, reason)
 
     def in_flight(self, records: int, size_bytes: int, parked: int) -> None:
         self._set("records_in_flight", records)
@@ -160,10 +152,14 @@ class FlowMetrics:
 
     def decode_failed(self, topic: str, reason: str) -> None:
         self._begin(topic)
-        self._add("decode_failures_total", 1, topic, known(reason, labels.UNDECODABLE))
+        self._add("decode_failures_total", 1, topic, reason)
 
     def translate_failed(self, reason: str) -> None:
-        self._add("translate_failures_total", 1, known(reason, labels.UNTRANSLATABLE))
+        self._add("translate_failures_total", 1, reason)
+
+    def translated(self, seconds: float) -> None:
+        self._observe("translate_duration_seconds", seconds)
+        self._add("loop_seconds_total", seconds, "translate")
 
     def delivered(self, ages_s: Sequence[float], now_s: float) -> None:
         """Note the ages of records at their acknowledgement."""
@@ -199,12 +195,9 @@ class FlowMetrics:
 
     def forget(self, at: Partition) -> None:
         """Take a partition's gauges away once another member has it."""
-        place = (self._sink, at.topic, str(at.number))
-        names = ["consumer_lag_records", "offsets_incomplete", "assignment_epoch"]
-        names += [family.name for family in PARTITIONS] if self._partitions else []
-        for name in names:
-            self._made[name].labels(*place)
-            self._made[name].remove(*place)
+        names = ("consumer_lag_records", "offsets_incomplete", "assignment_epoch")
+        for name in (*names, *(family.name for family in PARTITIONS)):
+            self._series.forget(name, at.topic, str(at.number))
 
     def assigned(self, topic: str, count: int) -> None:
         self._set("partitions_assigned", count, topic)
@@ -252,10 +245,10 @@ class FlowMetrics:
         self._observe("batch_bytes", size_bytes)
 
     def split(self, reason: str) -> None:
-        self._add("batch_splits_total", 1, known(reason, labels.SPLITS))
+        self._add("batch_splits_total", 1, reason)
 
     def partial_failure(self, reason: str) -> None:
-        self._add("partial_failures_total", 1, known(reason, labels.PARTIALS))
+        self._add("partial_failures_total", 1, reason)
 
     def request(self, code: str, outcome: str, seconds: float, size_bytes: int) -> None:
         self._add("http_requests_total", 1, code_of(code), outcome)
@@ -263,10 +256,10 @@ class FlowMetrics:
         self._add("http_request_bytes_total", size_bytes)
 
     def http_error(self, kind: str) -> None:
-        self._add("http_errors_total", 1, known(kind, labels.HTTP_ERRORS))
+        self._add("http_errors_total", 1, kind)
 
     def retry(self, reason: str, wait_s: float) -> None:
-        self._add("retries_total", 1, known(labels.RETRY_CLASSES.get(reason, reason), labels.RETRIES))
+        self._add("retries_total", 1, labels.RETRY_CLASSES.get(reason, reason))
         self._observe("retry_wait_seconds", wait_s)
 
     def rate_limit_wait(self, seconds: float) -> None:
@@ -287,7 +280,7 @@ class FlowMetrics:
         self._set("last_error_timestamp_seconds", now_s)
 
     def letter(self, reason: str, outcome: str, seconds: float) -> None:
-        self._add("dead_letters_total", 1, known(reason, labels.LETTERS), outcome)
+        self._add("dead_letters_total", 1, reason, outcome)
         self._observe("dead_letter_write_duration_seconds", seconds)
 
     def guard(self, tripped: bool) -> None:

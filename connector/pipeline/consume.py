@@ -41,7 +41,7 @@ class Statistics(Struct, frozen=True):
 class Polled(Struct, frozen=True):
     """What one poll brought.
 
-    Shape: `records` in offset order per partition; `ends` the position at a log's end, past trailing control records;
+    Shape: `records` in offset order per partition, none from before an assignment that began during this poll; `ends` the position at a log's end, past trailing control records;
     `errors` kinds of passing client errors.
     """
 

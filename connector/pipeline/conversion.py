@@ -178,7 +178,7 @@ def as_text(value: object, *_: object) -> object:
 
 
 _FIRST_MS = -62_135_596_800_000
-_LAST_MS = 253_402_300_799_999
+LAST_MS = 253_402_300_799_999
 
 
 def as_millis(value: object, *_: object) -> object:
@@ -187,7 +187,7 @@ def as_millis(value: object, *_: object) -> object:
         value = _parse(value)
     elif isinstance(value, float):
         value = int(value) if -_INFINITY < value < _INFINITY else None
-    if isinstance(value, int) and not _FIRST_MS <= value <= _LAST_MS:
+    if isinstance(value, int) and not _FIRST_MS <= value <= LAST_MS:
         raise Undecodable("calendar_range")
     return value
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from connector.domain.events import Event
 from connector.domain.record import Record
 from connector.errors import ConnectorError, Undecodable
+from connector.pipeline.conversion import LAST_MS
 from connector.pipeline.event_map import EventMap
 from connector.pipeline.framing import CONFLUENT_BYTES, confluent_head, frame
 from connector.pipeline.plan import DECODE_REASONS, Plan, make_plan, read
@@ -89,7 +90,7 @@ class Decoder:
         else:
             plan, start = self._find(value)
             event = read(plan, value, start)
-        return _IGNORED if event is None else event
+        return _IGNORED if event is None else _dated(event, record)
 
     def _find(self, value: bytes) -> tuple[Plan, int]:
         framed = frame(value)
@@ -121,6 +122,13 @@ class Decoder:
         if not done.cancelled():
             # Read even when every caller has gone, or the loop reports it as forgotten.
             done.exception()
+
+
+def _dated(event: Event, record: Record) -> Event:
+    """Give an event without a time that of its record: the same after every restart, as the clock's is not."""
+    if event.timestamp_ms is not None or not 0 <= record.timestamp_ms <= LAST_MS:
+        return event
+    return msgspec.structs.replace(event, timestamp_ms=record.timestamp_ms)
 
 
 def _fingerprint(text: str) -> bytes:

@@ -63,32 +63,38 @@ class Desk:
 
     def heard(self, batch: Batch, attempted: Attempted, permit: Permit) -> None:
         """Let the quota's gate know what a request came to, and count it."""
-        now_s = self.clock.monotonic_s()
         code = str(attempted.status) if attempted.status else "none"
         self.metrics.request(code, attempted.outcome, attempted.took_s, attempted.request_bytes)
         if attempted.error:
             self.metrics.http_error(attempted.error)
-        gate, verdict = permit.gate, attempted.verdict
+        verdict, circuit = attempted.verdict, permit.gate.circuit
         if not isinstance(verdict, Sequence):
             return
+        before = circuit.state
         retried = [outcome for outcome in verdict if isinstance(outcome, Retryable)]
-        if not retried:
-            gate.answered(permit, now_s)
+        if retried:
+            self._failed(retried, attempted)
+            self._wait(retried, attempted, permit)
+        if len(retried) < len(verdict):
+            permit.gate.answered(permit, self.clock.monotonic_s())
             self._learn(batch, verdict)
-            return
-        self._failed(retried, attempted)
-        asked_s = max((outcome.retry_after_s or 0.0 for outcome in retried), default=0.0)
-        asked_s = max(asked_s, attempted.retry_after_s or 0.0)
+        if circuit.state != before and "closed" in (circuit.state, before):
+            log.warning("circuit changed", sink=self.sink.name, state=circuit.state, before=before)
+
+    def _wait(self, retried: Sequence[Retryable], attempted: Attempted, permit: Permit) -> None:
+        """Close the gate for as long as was asked; where nothing was taken, note why."""
+        now_s, gate = self.clock.monotonic_s(), permit.gate
+        asked_s = max(attempted.retry_after_s or 0.0, *(outcome.retry_after_s or 0.0 for outcome in retried))
         if asked_s:
             gate.close_until(now_s + min(asked_s, self.options.retry_after_longest_s))
             self.metrics.rate_limit_wait(asked_s)
-        if len(retried) < len(verdict):
-            gate.answered(permit, now_s)
-        elif any(outcome.limited for outcome in retried):
-            gate.limited(permit, now_s)
+        if any(outcome.limited for outcome in retried):
             self.metrics.rate_limited()
-        else:
-            gate.failed(permit, now_s)
+        if isinstance(attempted.verdict, Sequence) and len(retried) == len(attempted.verdict):
+            if any(outcome.limited for outcome in retried):
+                gate.limited(permit, now_s)
+            else:
+                gate.failed(permit, now_s)
 
     def accused(self, permit: Permit, fault: SetupFault) -> int:
         """Meet a set-up fault; return the number under which the batch's content is suspected, 0 for none."""
@@ -97,7 +103,11 @@ class Desk:
         number = permit.gate.setup_fault(permit, self.clock.monotonic_s(), fault.reason)
         self.last_error = fault.reason
         self.metrics.failed(self.clock.now_ms() / 1000)
-        if not known and circuit.halted and not circuit.accusation:
+        if not known and circuit.accusation:
+            log.warning(
+                "request refused for our set-up; asking with other content", sink=self.sink.name, reason=fault.reason
+            )
+        elif not known:
             log.error(
                 "the vendor refuses our set-up; nothing is sent but probes until it is mended, nothing is lost",
                 sink=self.sink.name,

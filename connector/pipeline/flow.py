@@ -30,6 +30,7 @@ from connector.pipeline.translate import Arrival
 from connector.sinks.contract import Sink
 
 MOST_LETTERS = 1000
+LEAVE_S = 8.0
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +68,7 @@ class Flow:
         self._report = Report(metrics, outside.clock, self.throttle)
         self._stored: dict[Partition, int] = {}
         self._stopping = False
-        self.joined = False
+        self.kafka = "no assignment yet"
 
     async def run(self, join: Callable[[Owner], Consumer]) -> None:
         """Run until `stop`, then drain, commit and leave the group. Raises: KafkaFailed."""
@@ -84,7 +85,7 @@ class Flow:
         finally:
             polling.cancel()
             await asyncio.gather(polling, return_exceptions=True)
-            await consumer.close()
+            await self._leave(consumer)
             self.schemas.close()
             for task in tasks:
                 task.cancel()
@@ -102,8 +103,22 @@ class Flow:
         return describe(self.ledger, self.desk, self._clock, self.trouble())
 
     async def _poll(self, consumer: Consumer) -> None:
+        clock = self._clock
         while not self._stopping:
-            self._take(await consumer.poll(self._orders()))
+            orders, asked_s = self._orders(), clock.monotonic_s()
+            polled = await consumer.poll(orders)
+            came_s = clock.monotonic_s()
+            self._take(polled)
+            self.metrics.loop("poll", came_s - asked_s)
+            self.metrics.loop("decode", clock.monotonic_s() - came_s)
+
+    async def _leave(self, consumer: Consumer) -> None:
+        """Drain and close; a broker that does not answer is not waited for longer than the drain and a little."""
+        try:
+            async with asyncio.timeout(self.options.drain_s + LEAVE_S):
+                await consumer.close()
+        except TimeoutError:
+            log.warning("Kafka did not answer at the end; what was delivered since the last commit will come again")
 
     # From the consumer into the lanes
 
@@ -111,7 +126,10 @@ class Flow:
         holdings, waiting, now_s = self.ledger.holdings, self.schemas.waiting, self._clock.monotonic_s()
         touched: set[Lane] = set()
         for record in polled.records:
-            opened = holdings[record.partition].admit(record, now_s)
+            holding = holdings.get(record.partition)
+            if holding is None:
+                continue
+            opened = holding.admit(record, now_s)
             if record.partition in waiting:
                 waiting[record.partition].append(opened)
             else:
@@ -131,7 +149,18 @@ class Flow:
                 offset=stuck.offset,
                 fix="set CONNECTOR_ON_OUT_OF_RANGE to earliest or latest to go on from there",
             )
+        if polled.statistics is not None:
+            self._heard(connected=bool(polled.statistics.broker_rtt_s))
         self._report.polled(polled, self.ledger)
+
+    def _heard(self, *, connected: bool) -> None:
+        """Note whether any broker answers; a flow that never had an assignment says so instead."""
+        if not connected and not self.kafka:
+            self.kafka = "no broker answers"
+            log.warning("no broker answers; trying on", sink=self.desk.sink.name)
+        elif connected and self.kafka == "no broker answers":
+            self.kafka = ""
+            log.info("a broker answers again", sink=self.desk.sink.name)
 
     def _admit(self, opened: OpenRecord, touched: set[Lane]) -> None:
         """Decode, route and hand to its lane; a record whose schema is unknown makes its partition wait."""
@@ -194,7 +223,7 @@ class Flow:
     # Rebalances
 
     async def assigned(self, assignment: Assignment) -> None:
-        self.joined = True
+        self.kafka = ""
         for partition, start in assignment.starts.items():
             self.ledger.begin(partition, start, assignment.cluster_id)
             self._stored[partition] = start

@@ -76,6 +76,15 @@ class Lane:
 
     async def _translate(self) -> float:
         """Translate ahead of the batches, in order; return how long to wait where the next record must be held."""
+        if not self._inbox or len(self._queue) >= self._desk.ahead:
+            return FOREVER
+        began_s = self._desk.clock.monotonic_s()
+        try:
+            return await self._translate_ahead()
+        finally:
+            self._desk.metrics.translated(self._desk.clock.monotonic_s() - began_s)
+
+    async def _translate_ahead(self) -> float:
         while self._inbox and len(self._queue) < self._desk.ahead:
             arrival = self._inbox.popleft()
             wait_s = await translate(self._desk, arrival, self._queue)

@@ -1,5 +1,6 @@
 """Letters back into the records they were made of, for the deliveries that failed. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -23,6 +24,7 @@ class Note(Struct, frozen=True):
     roles: frozenset[str]
     replays: int
     trimmed: str
+    id: str = ""
 
 
 class Wanted(Struct, frozen=True):
@@ -66,6 +68,7 @@ def read_note(letter: Record) -> Note:
             roles=frozenset(role for role in ours.get("roles", "").split(",") if role),
             replays=int(ours.get("replays") or 0),
             trimmed=ours.get("trimmed", ""),
+            id=ours.get("id", ""),
         )
     except (KeyError, ValueError) as fault:
         raise Undecodable("not_a_letter", str(fault)) from fault
@@ -75,7 +78,43 @@ def unwrap(letter: Record, note: Note) -> Record:
     """Make the record of a letter: its own bytes and ids, committed where the letter sits."""
     origin = Origin(Partition(note.topic, note.partition), note.offset, note.timestamp_ms, note.roles, note.replays + 1)
     headers = tuple(header for header in letter.headers if not header[0].startswith(HEADER))
+    if note.trimmed and note.id:
+        # The header that named the record may have gone with the others.
+        headers = (("ce_id", note.id.encode()),)
     return Record(letter.partition, letter.offset, note.timestamp_ms, letter.key, letter.value, headers, origin)
+
+
+class Selection:
+    """What a replay takes of a topic of letters, and the count of what it found.
+
+    Shape: `taken` and `kept` by (reason, topic), `kept` beside it by why; `left_out` by why alone.
+    """
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.taken: Counter[tuple[str, str]] = Counter()
+        self.kept: Counter[tuple[str, str, str]] = Counter()
+        self._wanted = wanted
+
+    def original(self, letter: Record) -> Record | None:
+        """Return the record of a letter that is to be delivered again, else None."""
+        try:
+            note = read_note(letter)
+        except Undecodable as fault:
+            self.kept["", "", fault.reason] += 1
+            return None
+        refusal = self._wanted.refusal(note)
+        if refusal is None:
+            self.taken[note.reason, note.topic] += 1
+            return unwrap(letter, note)
+        self.kept[note.reason, note.topic, refusal] += 1
+        return None
+
+    @property
+    def left_out(self) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for (_reason, _topic, why), count in self.kept.items():
+            found[why] += count
+        return found
 
 
 def describe(counts: Mapping[str, int]) -> str:

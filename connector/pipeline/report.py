@@ -65,6 +65,7 @@ class Report:
     def revoked(self, holdings: Collection[Holding], *, clean: bool, took_s: float) -> None:
         self._metrics.rebalance("revoke")
         self._metrics.drained("clean" if clean else "timeout", took_s)
+        self._metrics.loop("callback", took_s)
         self._abandoned(holdings)
 
     def lost(self, holdings: Collection[Holding]) -> None:

@@ -20,12 +20,13 @@ KINDS = ("Track", "Page", "Screen", "Identify", "Group", "Alias")
 class Made(Struct, frozen=True):
     """A record to produce. `number` grows over the topic, `sequence` over its key."""
 
-    key: bytes
-    value: bytes
+    key: bytes | None
+    value: bytes | None
     id: str
     kind: str
     number: int
     sequence: int
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 @cache

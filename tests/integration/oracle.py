@@ -25,19 +25,24 @@ class Entry(Struct, frozen=True):
 
 
 class Letter(Struct, frozen=True):
-    """A dead letter as it lies in its topic; `notes` are the connector's own headers without their prefix."""
+    """A dead letter as it lies in its topic.
+
+    Shape: `notes` are the connector's own headers without their prefix; `pairs` the record's, as they stand.
+    """
 
     place: Place
     key: bytes | None
     value: bytes | None
     headers: Mapping[str, bytes]
     notes: Mapping[str, str]
+    pairs: tuple[tuple[str, bytes | None], ...] = ()
 
 
 class Ledger:
-    """Registers what is produced and hears what the vendor accepted."""
+    """Registers what is produced and hears what the vendor accepted; ids in `skipped` are to end without a delivery."""
 
     def __init__(self) -> None:
+        self.skipped: set[str] = set()
         self.entries: dict[str, Entry] = {}
         self.accepted: list[str] = []
         self.bodies: dict[str, set[str]] = defaultdict(set)
@@ -59,7 +64,9 @@ class Ledger:
 
         where = {} if partition is None else {"partition": partition}
         for made in records:
-            producer.produce(topic, made.value, made.key, on_delivery=reported(made), **where)
+            producer.produce(
+                topic, made.value, made.key, headers=list(made.headers), on_delivery=reported(made), **where
+            )
             producer.poll(0)
         assert producer.flush(60) == 0
 
@@ -85,13 +92,13 @@ class Ledger:
         return self._at.get(place)
 
     def missing(self, letters: Iterable[Letter] = ()) -> set[str]:
-        """Ids that were neither delivered nor dead-lettered."""
+        """Ids that were neither delivered nor dead-lettered nor to be skipped."""
         lettered = {entry.made.id for letter in letters if (entry := self.entry_at(origin_of(letter)))}
-        return set(self.entries) - self.delivered - lettered
+        return set(self.entries) - self.delivered - lettered - self.skipped
 
     def out_of_order(self) -> list[str]:
         """Ids whose first delivery came after that of a later record of the same key (in the same partition)."""
-        latest: dict[tuple[bytes, int], int] = {}
+        latest: dict[tuple[bytes | None, int], int] = {}
         late = []
         for identifier in dict.fromkeys(self.accepted):
             entry = self.entries.get(identifier)
@@ -116,7 +123,7 @@ class Ledger:
 
     def lowest_open(self, letters: Iterable[Place]) -> dict[tuple[str, int], int]:
         """Per partition the lowest offset that is neither delivered nor in a letter; the end where there is none."""
-        done, lettered, lowest = self.delivered, set(letters), self.ends()
+        done, lettered, lowest = self.delivered | self.skipped, set(letters), self.ends()
         for place, entry in list(self._at.items()):
             if entry.made.id not in done and place not in lettered:
                 at = place[:2]
@@ -182,11 +189,13 @@ def origin_of(letter: Letter) -> Place:
 
 
 def _letter(message: Message) -> Letter:
-    headers = {name: value or b"" for name, value in (message.headers() or [])}
+    found = message.headers() or []
+    headers = {name: value or b"" for name, value in found}
     ours = {name[10:]: value.decode() for name, value in headers.items() if name.startswith("connector.")}
     theirs = {name: value for name, value in headers.items() if not name.startswith("connector.")}
     place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
-    return Letter(place, message.key(), message.value(), theirs, ours)
+    pairs = tuple((name, value) for name, value in found if not name.startswith("connector."))
+    return Letter(place, message.key(), message.value(), theirs, ours, pairs)
 
 
 class Watch:

@@ -118,6 +118,16 @@ def test_all_mistakes_of_all_parts_are_reported_at_once() -> None:
     assert found["SEGMENT_ORDER_BY"] == "must be 'key', 'user', 'partition' or 'none'"
 
 
+def test_mistakes_are_found_before_any_sink_is_named() -> None:
+    assert problems({}, CONNECTOR_ORDER_BY="age").keys() == {
+        "KAFKA_BOOTSTRAP_SERVERS",
+        "SCHEMA_REGISTRY_URL",
+        "CONNECTOR_SINKS",
+        "CONNECTOR_ORDER_BY",
+    }
+    assert problems({})["CONNECTOR_TOPICS"] == "must be set"
+
+
 def test_a_mistake_shared_by_sinks_is_reported_once() -> None:
     with pytest.raises(SettingsError) as refused:
         settings(CONNECTOR_SINKS="segment,suprsend", CONNECTOR_ORDER_BY="age")

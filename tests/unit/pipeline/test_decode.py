@@ -52,6 +52,25 @@ def test_a_record_becomes_its_event() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "recorded", "timestamp_ms"),
+    [
+        (None, 1_738_318_830_123, 1_738_318_830_123),
+        (None, 0, 0),
+        (1_700_000_000_000, 1_738_318_830_123, 1_700_000_000_000),
+        (0, 1_738_318_830_123, 0),
+        (None, -1, None),
+        (None, 1_738_318_830_123_000_000, None),
+    ],
+)
+def test_an_event_without_a_time_has_that_of_its_record(
+    said: int | None, recorded: int, timestamp_ms: int | None
+) -> None:
+    schema = track({"name": "timestamp", "type": ["null", {"type": "long", "logicalType": "timestamp-millis"}]})
+    value = confluent_head(ID) + body(schema, {"name": "n", "timestamp": said})
+    assert decoder_of(schema).decode(record(value, recorded)) == Track(name="n", timestamp_ms=timestamp_ms)
+
+
 def test_a_tombstone_is_ignored() -> None:
     assert decoder_of(WIDE).decode(record(None)) == Ignored("tombstone")
 

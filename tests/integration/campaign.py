@@ -1,0 +1,97 @@
+"""A topic of the mock cluster, its ledger, and the connector to put between it and a vendor that misbehaves."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.doubles.kafka import PARTITIONS, MockCluster
+from tests.doubles.vendor import Reply, Vendor
+from tests.integration.events import Made, mixed
+from tests.integration.invariants import assert_sound, repeated
+from tests.integration.oracle import Ledger, Letter, Watch, committed, letters, origin_of
+from tests.integration.process import Connector, named, segment_env, until
+
+LANES = 8
+TAKEN = Reply(200, body=b'{"success": true}')
+
+Messages = Sequence[Mapping[str, Any]]
+
+
+class Bench:
+    """One test's records, and what became of them."""
+
+    def __init__(self, mock: MockCluster, folder: Path) -> None:
+        self.ledger = Ledger()
+        self.topic = mock.create_topic(named("events"))
+        self.letters_topic = mock.create_topic(f"{self.topic}.letters.segment")
+        self._bootstrap = mock.bootstrap
+        self._folder = folder
+        self._made = 0
+
+    def produce(self, count: int, *, keys: int = 100) -> None:
+        self._made += 1
+        self.add(mixed(count, keys=keys, name=f"{self.topic}-{self._made}"))
+
+    def add(self, records: Iterable[Made]) -> None:
+        self.ledger.produce(self._bootstrap, self.topic, records)
+
+    def connector(self, vendor: Vendor, **more: str) -> Connector:
+        env = segment_env(self._bootstrap, vendor.url, self.topic, group=self.topic, **more)
+        return Connector(env, self._folder)
+
+    def watch(self, *, letters: bool = False) -> Watch:
+        """Watch the commits; `letters` where some are expected."""
+        topic = self.letters_topic if letters else ""
+        return Watch(self._bootstrap, f"{self.topic}.segment", self.topic, self.ledger, topic)
+
+    def commits(self) -> dict[tuple[str, int], int]:
+        return committed(self._bootstrap, f"{self.topic}.segment", self.topic, PARTITIONS)
+
+    def letters(self) -> list[Letter]:
+        return letters(self._bootstrap, self.letters_topic)
+
+    def id_of(self, letter: Letter) -> str:
+        entry = self.ledger.entry_at(origin_of(letter))
+        assert entry is not None
+        return entry.made.id
+
+    async def delivered(self, within_s: float = 60.0) -> None:
+        await until(lambda: not self.ledger.missing(), within_s, "every record delivered")
+
+    def assert_sound(self, watch: Watch, *connectors: Connector, duplicates: Iterable[str] = ()) -> None:
+        """Assert what always holds, that there are no letters, all is committed, and just these ids came again."""
+        found = self.letters()
+        assert_sound(self.ledger, watch, *connectors, letters=found)
+        assert found == []
+        assert self.commits() == self.ledger.ends()
+        assert repeated(self.ledger) == set(duplicates)
+        assert self.ledger.duplicates == len(set(duplicates))
+
+
+class Rounds:
+    """Holds requests until as many are in as there are lanes, then answers all of them with the round's reply.
+
+    `answered_s` is the moment of each release: whatever the client sends after it read a reply comes later.
+    """
+
+    def __init__(self, replies: Sequence[Mapping[str, str]], status: int) -> None:
+        self.answered_s: list[float] = []
+        self.numbers: dict[int, list[int]] = defaultdict(list)
+        self._replies = replies
+        self._status = status
+        self._gates = [asyncio.Event() for _ in replies]
+
+    def reply(self, number: int) -> Reply | None:
+        """Answer a request; None after the last round."""
+        at = len(self.answered_s)
+        if at == len(self._replies):
+            return None
+        members, gate = self.numbers[at], self._gates[at]
+        members.append(number)
+        if len(members) == LANES:
+            self.answered_s.append(time.monotonic())
+            gate.set()
+        return Reply(self._status, self._replies[at], held=gate)

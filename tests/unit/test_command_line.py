@@ -1,0 +1,72 @@
+"""The command line as a process: what it prints where, and its exit codes."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from subprocess import CompletedProcess
+
+import pytest
+
+from connector import __version__
+
+
+def connector(*arguments: str, environ: Mapping[str, str] | None = None) -> CompletedProcess[str]:
+    """Run to the end, with these variables alone."""
+    return subprocess.run(
+        [sys.executable, "-m", "connector", *arguments],
+        env={"COLUMNS": "100", **(environ or {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_version_is_printed_alone() -> None:
+    ended = connector("--version")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{__version__}\n", "")
+
+
+def test_help_names_each_command_with_what_it_does() -> None:
+    ended = connector("--help")
+    assert ended.returncode == 0
+    assert "run" in ended.stdout
+    assert "Deliver until SIGTERM" in ended.stdout
+
+
+def test_help_of_a_command_is_complete() -> None:
+    ended = connector("run", "--help")
+    assert ended.returncode == 0
+    assert "Deliver until SIGTERM" in ended.stdout
+
+
+def test_an_unknown_command_is_a_wrong_use() -> None:
+    ended = connector("rum")
+    assert ended.returncode == 2
+    assert "rum" in ended.stderr
+
+
+def test_wrong_settings_are_printed_one_a_line_with_exit_code_2() -> None:
+    ended = connector("run", environ={"CONNECTOR_SINKS": "segment", "CONNECTOR_MAX_IN_FLIGHT": "0"})
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert sorted(line.partition(": ")[0] for line in ended.stderr.splitlines()) == [
+        "CONNECTOR_MAX_IN_FLIGHT",
+        "KAFKA_BOOTSTRAP_SERVERS",
+        "SCHEMA_REGISTRY_URL",
+        "SEGMENT_WRITE_KEY",
+    ]
+
+
+def test_a_sink_that_is_not_there_is_a_wrong_setting() -> None:
+    ended = connector("run", environ={"CONNECTOR_SINKS": "segmnt"})
+    assert ended.returncode == 2
+    assert "CONNECTOR_SINKS: there is no sink 'segmnt'" in ended.stderr
+
+
+@pytest.mark.parametrize("secret", ["SEGMENT_WRITE_KEY", "KAFKA_SASL_PASSWORD", "SCHEMA_REGISTRY_BEARER_AUTH_TOKEN"])
+def test_wrong_settings_show_no_secret_and_no_traceback(secret: str) -> None:
+    ended = connector("run", environ={"CONNECTOR_SINKS": "segment", secret: "hush-hush", "KAFKA_GROUP_ID": "x"})
+    assert ended.returncode == 2
+    assert "hush" not in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
