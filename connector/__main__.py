@@ -47,6 +47,78 @@ def run() -> None:
     raise typer.Exit(in_loop(serve(plan)))
 
 
+@app.command()
+def replay(
+    sink: Annotated[str, typer.Option(help="The sink whose letters are delivered again, to it alone.")],
+    reason: Annotated[
+        list[str] | None, typer.Option(help="Only letters with this reason; may be given several times.")
+    ] = None,
+    topic: Annotated[
+        list[str] | None, typer.Option(help="Only records that came from this topic; may be given several times.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only records of this time or later: an ISO time, or a duration back such as 24h."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Only records before this time: an ISO time, or a duration back such as 1h.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="At most so many records a second.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be replayed; send nothing, commit nothing.")
+    ] = False,
+) -> None:
+    """Deliver dead letters of one sink again, with their own ids, to the parts of it that failed.
+
+    Takes what lies in the dead-letter topic at the start, and ends by itself. How far it came is remembered for each
+    sink and set of filters: the same command goes on where it stopped, and what a run left out stays left out for it.
+    A letter that fails once more becomes a new letter; after three replays it is left alone.
+    """
+    from connector.app import read_plan
+    from connector.commands.replay import Ask, Moment, parse_moment
+    from connector.commands.replay import replay as deliver_again
+    from connector.observe.logs import configure
+
+    def moment(text: str | None, option: str) -> Moment | None:
+        try:
+            return parse_moment(text) if text is not None else None
+        except ValueError as fault:
+            raise typer.BadParameter(str(fault), param_hint=option) from None
+
+    ask = Ask(
+        sink,
+        frozenset(reason or ()),
+        frozenset(topic or ()),
+        moment(since, "--since"),
+        moment(until, "--until"),
+        rate,
+        dry_run,
+    )
+    plan = read_plan(os.environ)
+    if sink not in plan.settings.delivery:
+        raise typer.BadParameter(f"{sink} is not in CONNECTOR_SINKS", param_hint="--sink")
+    configure("error" if sys.stdout.isatty() else plan.settings.connector.log_level, "auto", sys.stderr)
+    raise typer.Exit(in_loop(deliver_again(plan, ask)))
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long events are produced.")] = 15.0,
+    rate: Annotated[float, typer.Option(min=1.0, help="Events a second.")] = 500.0,
+    seed: Annotated[int, typer.Option(help="Decides the events, and the order of the vendor's faults.")] = 1,
+) -> None:
+    """See all of it at work with nothing installed: Kafka and a vendor that misbehaves, within this process.
+
+    Produces events, delivers them through replies that are slow, 429, 503, 400 or cut off, and closes with a ledger:
+    produced = delivered + dead-lettered + skipped. Exits with 1 where it does not add up.
+    """
+    from connector.commands.demo import demo as show
+    from connector.observe.logs import configure
+
+    configure("error", "auto", sys.stderr)
+    raise typer.Exit(in_loop(show(seconds, rate, seed)))
+
+
 def in_loop(work: Coroutine[object, object, int]) -> int:
     """Run to the end on the fastest event loop there is."""
     if sys.platform == "win32":

@@ -129,6 +129,21 @@ class Process:
             most=most_polled(delivery.max_ahead),
         )
 
+    def letters_consumer(self, sink: str, group: str, owner: Owner, *, most: int) -> Consumer:
+        """Make a member of a group that reads a sink's letters from the first one on."""
+        delivery, connector = self.plan.settings.delivery[sink], self.plan.settings.connector
+        properties = {**self.plan.settings.kafka, "group.id": group}
+        return KafkaConsumer(
+            properties,
+            [letters_topic(connector, sink)],
+            owner,
+            BrokerStarts(properties, Earliest(), self.clock),
+            # Letters that their topic no longer keeps cannot be replayed; the others can.
+            on_out_of_range="earliest",
+            drain_s=delivery.drain_budget,
+            most=min(most, most_polled(delivery.max_ahead)),
+        )
+
     async def close(self) -> None:
         await asyncio.gather(*(producer.close() for producer in self.producers))
         await self.http.close()

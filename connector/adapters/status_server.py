@@ -3,6 +3,9 @@
 import errno
 import json
 import socket
+import time
+from collections import Counter
+from collections.abc import Callable
 from html import escape
 
 from aiohttp import web
@@ -10,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from connector.errors import Problem, SettingsError
+from connector.observe.families import PREFIX
 from connector.observe.status import SinkStatus, Status
 
 # A scrape that is under way may end; it must not hold a stop up.
@@ -19,14 +23,30 @@ _STYLE = (
     "border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .7rem;border-bottom:1px solid #dde2ea}"
     "td.n{text-align:right;font-variant-numeric:tabular-nums}.bad{color:#b3261e;font-weight:600}.good{color:#1a7f42}"
 )
-_COLUMNS = ("sink", "state", "circuit", "partitions", "open records", "oldest", "requests", "letters", "last error")
+_COLUMNS = (
+    *("sink", "state", "circuit", "partitions", "lag", "oldest", "records/s"),
+    *("open records", "requests", "letters", "last error"),
+)
+_LAG, _RESOLVED = PREFIX + "consumer_lag_records", PREFIX + "records_resolved_total"
+# Shorter spans say little of a pace, and two who look must not shorten each other's.
+PACE_S = 4.0
 
 
 class StatusServer:
     """Serves /metrics, /livez, /readyz and / until stopped."""
 
-    def __init__(self, host: str, port: int, status: Status, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        status: Status,
+        registry: CollectorRegistry,
+        *,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.port = port
+        self._monotonic_s = monotonic_s
+        self._looked = (monotonic_s(), Counter[str]())
         self._host = host
         self._status = status
         self._registry = registry
@@ -76,7 +96,8 @@ class StatusServer:
 
     async def _page(self, request: web.Request) -> web.Response:
         head = "".join(f"<th>{escape(name)}</th>" for name in _COLUMNS)
-        rows = "".join(map(_row, self._status.sinks()))
+        lags, paces = _by_sink(self._registry, _LAG), self._paces()
+        rows = "".join(_row(sink, lags.get(sink.name), paces[sink.name]) for sink in self._status.sinks())
         failing = [(name, check.detail) for name, check in sorted(self._status.checks().items()) if not check.ok]
         wrong = "".join(f"<li><b>{escape(name)}</b> {escape(detail)}</li>" for name, detail in failing)
         notes = f"<h2 class=bad>Not ready</h2><ul>{wrong}</ul>" if wrong else "<p class=good>Ready</p>"
@@ -88,10 +109,31 @@ class StatusServer:
         )
         return web.Response(text=page, content_type="text/html")
 
+    def _paces(self) -> Counter[str]:
+        """Return each sink's resolved records in a second, since the page was last looked at."""
+        (since_s, before), now_s = self._looked, self._monotonic_s()
+        resolved, took_s = _by_sink(self._registry, _RESOLVED), now_s - since_s
+        if took_s >= PACE_S:
+            self._looked = (now_s, resolved)
+        return Counter({sink: round((resolved[sink] - before[sink]) / max(took_s, 1.0)) for sink in resolved})
 
-def _row(sink: SinkStatus) -> str:
+
+def _by_sink(registry: CollectorRegistry, name: str) -> Counter[str]:
+    """Sum a metric over all labels but the sink's; nothing where it has no series."""
+    found: Counter[str] = Counter()
+    for family in registry.restricted_registry([name]).collect():
+        for sample in family.samples:
+            if sample.name == name:
+                found[sample.labels["sink"]] += int(sample.value)
+    return found
+
+
+def _row(sink: SinkStatus, lag: int | None, pace: int) -> str:
     tone = "bad" if sink.trouble else "good"
-    numbers = (sink.partitions, sink.in_flight, f"{sink.oldest_age_s:.1f} s", sink.requests, sink.letters_pending)
+    numbers = (
+        *(sink.partitions, "?" if lag is None else lag, f"{sink.oldest_age_s:.1f} s", pace),
+        *(sink.in_flight, sink.requests, sink.letters_pending),
+    )
     cells = "".join(f"<td class=n>{escape(str(number))}</td>" for number in numbers)
     return (
         f"<tr><td>{escape(sink.name)}</td><td class={tone}>{escape(sink.state)}</td><td>{escape(sink.circuit)}</td>"

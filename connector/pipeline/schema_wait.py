@@ -54,9 +54,7 @@ class SchemaWait:
         self.waiting[partition] = deque([opened])
         self._wants[partition] = schema
         if schema not in self._tasks:
-            task = asyncio.get_running_loop().create_task(self._learn(schema))
-            self._tasks[schema] = task
-            task.add_done_callback(lambda _: self._tasks.pop(schema, None))
+            self._tasks[schema] = asyncio.get_running_loop().create_task(self._learn(schema))
 
     def forget(self, partitions: Iterable[Partition]) -> None:
         """Drop what waits of these partitions; a schema nobody wants is asked for no more."""
@@ -64,7 +62,7 @@ class SchemaWait:
             self.waiting.pop(partition, None)
             self._wants.pop(partition, None)
         for schema in set(self._tasks) - set(self._wants.values()):
-            self._tasks[schema].cancel()
+            self._tasks.pop(schema).cancel()
 
     def close(self) -> None:
         self.forget(list(self.waiting))
@@ -85,15 +83,22 @@ class SchemaWait:
             except SchemaChanged as failure:
                 self.changed = str(failure)
                 log.error("a schema id means something else than before; its partitions stand still", schema=schema)
+                self._end(schema)
                 return
             else:
                 self.failing = ""
+                self._end(schema)
                 self._resume(self._of(schema))
                 return
             if not self._of(schema):
+                self._end(schema)
                 return
             failures += 1
             await asyncio.sleep(delay_s(failures, self._chance, first_s=RETRY_FIRST_S, longest_s=RETRY_LONGEST_S))
+
+    def _end(self, schema: int) -> None:
+        """Let the next record of this schema ask anew; before any record is taken up again, which may be the next."""
+        self._tasks.pop(schema, None)
 
     def _of(self, schema: int) -> list[Partition]:
         return [partition for partition, wanted in self._wants.items() if wanted == schema]

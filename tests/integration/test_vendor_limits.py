@@ -35,7 +35,10 @@ def test_after_429s_nothing_is_sent_from_any_lane_before_the_time_asked_for(mock
         async with Vendor(segment(bench.ledger, lambda request, _: rounds.reply(request.number))) as vendor:
             with bench.watch() as watch:
                 async with bench.connector(vendor) as connector:
-                    await bench.delivered()
+                    try:
+                        await bench.delivered(15)
+                    finally:
+                        print(rounds.numbers, rounds.answered_s, [(r.number, round(r.received_s-vendor.received[0].received_s,2)) for r in vendor.received])
                     assert await connector.total("connector_rate_limited_total") == 3 * LANES
                     assert await connector.total("connector_rate_limit_wait_seconds_total") == 3 * LANES * 2.0
                     await assert_pages_tell_no_secret(connector)

@@ -10,7 +10,9 @@ from prometheus_client import CollectorRegistry, Counter
 
 from connector.adapters.status_server import StatusServer
 from connector.errors import SettingsError
+from connector.observe.metrics import Metrics
 from connector.observe.status import Check, SinkStatus
+from tests.doubles.clock import ManualClock
 
 HALTED = SinkStatus(
     name="segment",
@@ -122,6 +124,39 @@ def test_the_page_of_a_process_without_trouble_says_so() -> None:
     reply = asked(Story(), "/")
     assert "Ready" in reply.text
     assert "Not ready" not in reply.text
+
+
+def test_the_page_shows_lag_and_pace_from_the_metrics() -> None:
+    registry, story, clock = CollectorRegistry(), Story(), ManualClock(at_s=100.0)
+    story.running = [HALTED]
+    made = Metrics(registry).flow("segment", ["events"])
+    made.lag("events", 0, 4_000)
+    made.lag("events", 1, 1_777)
+    made.resolved("events", "delivered", 1_000)
+
+    async def look_twice() -> list[str]:
+        server = StatusServer("127.0.0.1", 0, story, registry, monotonic_s=clock.monotonic_s)
+        await server.start()
+        pages = []
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client:
+            for _ in range(2):
+                clock.advance(5.0)
+                pages.append((await client.get("/")).text)
+                made.resolved("events", "delivered", 2_990)
+                made.resolved("events", "skipped", 10)
+        await server.stop()
+        return pages
+
+    first, second = asyncio.run(look_twice())
+    assert "<td class=n>5777</td>" in first
+    assert "<td class=n>200</td>" in first
+    assert "<td class=n>600</td>" in second
+
+
+def test_a_lag_that_nobody_has_told_yet_is_not_shown_as_none() -> None:
+    story = Story()
+    story.running = [HALTED]
+    assert "<td class=n>?</td>" in asked(story, "/").text
 
 
 def test_other_paths_are_not_found() -> None:

@@ -68,7 +68,7 @@ def test_what_is_exposed_is_read_by_prometheus_own_parser() -> None:
         (labels.CIRCUITS, {"closed", "open", "half_open", "halted_setup"}),
         (labels.WRITES, {"written", "failed"}),
         (labels.TRIGGERS, {"count", "bytes", "time", "revoke", "shutdown"}),
-        (labels.PHASES, {"poll", "decode", "route", "translate", "wait", "store", "callback"}),
+        (labels.PHASES, {"poll", "decode", "translate", "callback"}),
         (
             labels.SKIPS,
             {
@@ -110,8 +110,12 @@ def test_every_counter_of_a_known_label_set_begins_at_zero() -> None:
         ("retries_total", "reason", labels.RETRIES),
         ("batch_splits_total", "reason", labels.SPLITS),
         ("http_errors_total", "kind", labels.HTTP_ERRORS),
+        ("kafka_errors_total", "kind", labels.KAFKA_ERRORS),
+        ("loop_seconds_total", "phase", labels.PHASES),
         ("rebalances_total", "kind", labels.REBALANCES),
         ("commits_total", "outcome", labels.COMMITS),
+        ("kafka_errors_total", "kind", labels.KAFKA_ERRORS),
+        ("loop_seconds_total", "phase", labels.PHASES),
         ("batches_total", "trigger", labels.TRIGGERS),
     ):
         assert [value(registry, name, **{label: one}) for one in values] == [0] * len(values), name
@@ -119,6 +123,23 @@ def test_every_counter_of_a_known_label_set_begins_at_zero() -> None:
         assert value(registry, name, **by_topic) == 0
     for name in ("rate_limited_total", "loop_stalls_total", "http_request_bytes_total", "attempts_per_record_count"):
         assert value(registry, name) == 0
+
+
+def test_every_closed_set_belongs_to_a_metric_and_names_its_last_labels() -> None:
+    families = {family.name: family for family in (*FLOW, *PROCESS)}
+    for name, sets in labels.CLOSED.items():
+        free = families[name].labels[: len(families[name].labels) - len(sets)]
+        assert set(free) <= {"sink", "topic"}, name
+        assert all(len(set(one)) == len(one) for one in sets), name
+
+
+def test_closed_sets_are_those_of_the_last_labels_and_the_others_are_bounded() -> None:
+    families = {family.name: family for family in (*FLOW, *PROCESS)}
+    assert labels.CLOSED.keys() <= families.keys()
+    bounded = {"sink", "topic", "partition", "broker", "check", "version", "hash"}
+    for name, family in families.items():
+        free = family.labels[: len(family.labels) - len(labels.CLOSED.get(name, ()))]
+        assert set(free) <= bounded or family.name == "http_connections", name
 
 
 def test_requests_that_exist_from_the_start_have_known_codes_and_outcomes() -> None:
@@ -155,12 +176,15 @@ def test_what_is_in_no_closed_set_is_counted_as_other() -> None:
     made.split("because")
     made.partial_failure("because")
     made.http_error("because")
+    made.kafka_error("because")
+    made.rebalance("because")
     made.letter("because", "written", 0.1)
     assert value(registry, "records_skipped_total", topic="events", reason="other") == 2
     assert value(registry, "decode_failures_total", topic="events", reason="other") == 1
     for name in ("translate_failures_total", "retries_total", "batch_splits_total", "partial_failures_total"):
         assert value(registry, name, reason="other") == 1, name
-    assert value(registry, "http_errors_total", kind="other") == 1
+    for name in ("http_errors_total", "kafka_errors_total", "rebalances_total"):
+        assert value(registry, name, kind="other") == 1, name
     assert value(registry, "dead_letters_total", reason="other", outcome="written") == 1
     assert "because" not in "\n".join(series(registry))
 
@@ -246,6 +270,15 @@ def test_a_partition_that_another_member_has_is_no_longer_shown() -> None:
     assert [line for line in series(registry) if "partition=" in line] == []
 
 
+def test_a_partition_that_comes_back_is_shown_anew() -> None:
+    registry = CollectorRegistry()
+    made = flow(registry)
+    made.lag("events", 3, 7)
+    made.forget(AT)
+    made.lag("events", 3, 2)
+    assert value(registry, "consumer_lag_records", topic="events", partition="3") == 2
+
+
 def test_what_a_process_shares_is_counted_without_a_sink() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
@@ -280,6 +313,7 @@ def test_every_way_of_counting_leaves_a_mark() -> None:
         "in_flight": (1, 10, 1),
         "decode_failed": ("events", "framing"),
         "translate_failed": ("no_name",),
+        "translated": (0.5,),
         "delivered": ([1.0], 5.0),
         "attempts": (1, 1),
         "lag": ("events", 3, 1),

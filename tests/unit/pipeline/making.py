@@ -88,13 +88,14 @@ class PlainSink(Struct, frozen=True):
     feeds: Sequence[Feed] = ()
     lookups: Sequence[Lookup] = ()
     token: str = "token"
-    needed: Callable[[Event], tuple[Need, ...]] = lambda event: ()
+    needed: Callable[[str], tuple[Need, ...]] = lambda name: ()
+    goes_to: Callable[[str, str], bool] = lambda name, endpoint: True
     safe: bool = True
     preferences: Preferences = Preferences()
     name: str = "plain"
 
     def needs(self, event: Event, scene: Scene) -> tuple[Need, ...]:
-        return self.needed(event)
+        return self.needed(event.event_name or "")
 
     def translate(self, event: Event, scene: Scene) -> Translation:
         assert isinstance(event, Track)
@@ -103,7 +104,11 @@ class PlainSink(Struct, frozen=True):
         if event.name.startswith("skip"):
             return Skip("kind")
         body = event.name.encode()
-        made = (Payload(to, body, event.name, role=to, replay_safe=self.safe) for to in self.endpoints)
+        made = (
+            Payload(to, body, event.name, role=to, replay_safe=self.safe)
+            for to in self.endpoints
+            if self.goes_to(event.name, to)
+        )
         return Payloads(tuple(made))
 
     def request(self, endpoint: Endpoint, items: Sequence[Item], attempt: Attempt) -> HttpRequest:

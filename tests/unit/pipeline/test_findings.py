@@ -3,15 +3,15 @@
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
+import mmh3
 from msgspec import Struct
 from msgspec.structs import replace
 
 from connector.domain.exchange import HttpRequest, HttpResponse
 from connector.domain.outcome import Retryable
-from connector.errors import FeedFailed, NotSent, SchemaMissing
+from connector.errors import FeedFailed, SchemaMissing
 from connector.pipeline.acknowledge import OpenRecord
 from connector.pipeline.batch import Filling
 from connector.pipeline.gate import Gate
@@ -70,8 +70,6 @@ class SlowLookup(Struct, frozen=True):
 
 
 def _keys_of_one_lane(lanes: int, count: int) -> list[str]:
-    import mmh3
-
     names = (f"k{number}" for number in range(10_000))
     return [name for name in names if mmh3.hash(name.encode(), signed=False) % lanes == 0][:count]
 
@@ -92,8 +90,7 @@ def test_a_partition_may_be_lost_while_a_feed_is_renewed_for_a_batch_that_was_se
         return {1: Answer(500), 2: Answer(401)}.get(asked, Answer())
 
     async def until(rig: Rig) -> None:
-        while sum(sent.to == "event" for sent in rig.http.sent) < 2:
-            await asyncio.sleep(0.1)
+        await asyncio.sleep(3.0)
         await asyncio.sleep(1.0)
         await rig.consumer.lose(P1)
         await asyncio.sleep(30.0)
@@ -118,23 +115,20 @@ def test_a_token_is_renewed_again_after_a_renewal_failed() -> None:
     assert rig.stored[P0] == 1
 
 
+class HangingOnce(TextDecoder):
+    async def learn(self, schema: int) -> None:
+        self.asked.append(schema)
+        if len(self.asked) == 1:
+            await asyncio.Event().wait()
+
+
 def test_a_schema_is_asked_for_when_its_partition_comes_back_at_once() -> None:
     """schema_wait.py `hold`: a task that was just cancelled still stands in `_tasks`, so none is started."""
 
     async def main() -> list[int]:
-        decoder = TextDecoder()
         known: list[OpenRecord] = []
-        waits = SchemaWait(decoder, clock.LoopClock(), random.Random(1), 60.0, known.extend, known.append)
-        slow = asyncio.get_running_loop().create_future()
-        decoder.ask = lambda schema: None
+        waits = SchemaWait(HangingOnce(), clock.LoopClock(), random.Random(1), 60.0, known.extend, known.append)
         first = opened(0)
-
-        async def never(schema: int) -> None:
-            decoder.asked.append(schema)
-            if len(decoder.asked) == 1:
-                await slow
-
-        decoder.learn = never  # type: ignore[method-assign]  # a decoder that answers its second question only
         waits.hold(first, 7)
         await asyncio.sleep(0.1)
         waits.forget([P0])
@@ -173,12 +167,10 @@ def test_a_poison_item_does_not_stop_a_flow_of_one_lane() -> None:
 def test_a_defect_in_needs_costs_its_record_only() -> None:
     """translate.py: `needs` stands outside of the try that guards `translate`."""
 
-    def needed(event: object) -> tuple[Need, ...]:
+    def needed(name: str) -> tuple[Need, ...]:
         raise ZeroDivisionError
 
-    rig = play(
-        lambda: Rig(records(["a", "b"]), sink=PlainSink(lookups=(SlowLookup(),), needed=needed)), seconds(5.0)
-    )
+    rig = play(lambda: Rig(records(["a", "b"]), sink=PlainSink(lookups=(SlowLookup(),), needed=needed)), seconds(5.0))
     assert rig.producer.noted("reason") == ["translator_fault"] * 2
 
 
@@ -252,9 +244,7 @@ def test_good_records_of_a_poisoned_batch_are_delivered_within_65_s_of_its_suspi
     async def until(rig: Rig) -> None:
         offset = 0
         while len(set(rig.http.bodies) & {b"poison"}) == 0 or rig.http.sent[-1].at_s < 600.0:
-            rig.consumer.add(
-                [replace(one, offset=offset) for one in records([f"x{offset}"], partition=P1)]
-            )
+            rig.consumer.add([replace(one, offset=offset) for one in records([f"x{offset}"], partition=P1)])
             offset += 1
             await asyncio.sleep(1.0)
 
@@ -268,19 +258,16 @@ def test_good_records_of_a_poisoned_batch_are_delivered_within_65_s_of_its_suspi
 
 def test_a_drain_waits_for_a_look_up_that_is_under_way() -> None:
     """lane.py `can_send`: a record under translation is in no queue, so the drain ends and what follows is resent."""
-    keys = [_keys_of_one_lane(4, 1)[0], "k0"]
+    asking = _keys_of_one_lane(4, 1)[0]
+    other = next(f"o{n}" for n in range(99) if mmh3.hash(f"o{n}".encode(), signed=False) % 4 == 1)
 
     def script(sent: Sent) -> Answer:
         return Answer(delay_s=2.0) if sent.to == "profile" else Answer()
 
-    def needed(event: object) -> tuple[Need, ...]:
-        return (Need("profile", "u"),) if getattr(event, "name", "") == "asks" else ()
+    def needed(name: str) -> tuple[Need, ...]:
+        return (Need("profile", "u"),) if name == "asks" else ()
 
-    import mmh3
-
-    other = next(f"o{n}" for n in range(99) if mmh3.hash(f"o{n}".encode(), signed=False) % 4 == 1)
-    keys[1] = other
-    log = records(["asks", "b"], keys=keys)
+    log = records(["asks", "b"], keys=[asking, other])
     rig = play(lambda: Rig(log, script, sink=PlainSink(lookups=(SlowLookup(),), needed=needed)), seconds(1.0))
     assert rig.stored[P0] == 2, "both would be resent by the next owner, one of them for the second time"
 
@@ -292,14 +279,6 @@ def test_a_revoke_gives_up_at_once_what_cannot_be_sent_though_other_partitions_a
     def script(sent: Sent) -> Answer:
         return Answer(500, headers={"retry-after": "600"}) if sent.to == "user" else Answer(delay_s=1.0)
 
-    event, user = EVENT, replace(EVENT, name="user", quota="users")
-
-    class Both(PlainSink, frozen=True):
-        def translate(self, event: object, scene: object) -> object:  # type: ignore[override]
-            made = super().translate(event, scene)  # type: ignore[arg-type]
-            kept = tuple(p for p in made.payloads if (p.endpoint == "user") == (p.body == b"stuck"))  # type: ignore[union-attr]
-            return replace(made, payloads=kept)
-
     async def until(rig: Rig) -> None:
         nonlocal took_s
         await asyncio.sleep(5.0)
@@ -308,8 +287,11 @@ def test_a_revoke_gives_up_at_once_what_cannot_be_sent_though_other_partitions_a
         took_s = asyncio.get_running_loop().time() - began_s
 
     log = records(["stuck"], partition=P0) + records([f"e{n}" for n in range(3000)], partition=P1)
-    small = replace(event, limits=replace(LIMITS, items=10))
-    sink = Both(endpoints={"event": small, "user": user})
+    endpoints = {
+        "event": replace(EVENT, limits=replace(LIMITS, items=10)),
+        "user": replace(EVENT, name="user", quota="users"),
+    }
+    sink = PlainSink(endpoints, goes_to=lambda name, endpoint: (name == "stuck") == (endpoint == "user"))
     play(lambda: Rig(log, script, sink=sink), until)
     assert took_s < 2.0
 
@@ -341,7 +323,6 @@ def _halved_sizes(endpoint: Endpoint, most: int, vendor: int) -> list[int]:
     async def until(rig: Rig) -> None:
         for _ in range(600):
             learned.append(rig.flow.desk.request_bytes(endpoint))
-            await asyncio.sleep(0.1)
 
     names = [f"event-{number:03}" for number in range(400)]
     play(lambda: Rig(records(names), script, sink=PlainSink(endpoints={"event": endpoint})), until)
@@ -375,43 +356,35 @@ def test_a_rate_limited_vendor_is_hardly_asked_too_often() -> None:
         return Answer(status, delay_s=0.05)
 
     endpoint = replace(EVENT, limits=replace(LIMITS, items=1, linger_s=0.0))
-    log = records([f"e{number}" for number in range(15_000)])
+    log = records([f"e{number}" for number in range(10_000)])
     options = replace(OPTIONS, lanes=16)
-    play(lambda: Rig(log, script, options=options, sink=PlainSink(endpoints={"event": endpoint})), seconds(120.0))
-    late = [status for at_s, status in replies if 60.0 < at_s < 120.0]
+    play(lambda: Rig(log, script, options=options, sink=PlainSink(endpoints={"event": endpoint})), seconds(90.0))
+    late = [status for at_s, status in replies if 60.0 < at_s < 90.0]
     assert late.count(429) / len(late) <= 0.01
-    assert late.count(200) / 60.0 >= 90.0
+    assert late.count(200) / 30.0 >= 90.0
 
 
-def test_parked_records_do_not_stop_the_intake() -> None:
-    """V20: a parked record holds the committable offset, and MAX_AHEAD behind it the partition stands still."""
-    shares = [_good_share(bad=0.0), _good_share(bad=0.05)]
-    assert shares[1] >= 0.9 * shares[0]
-
-
-def _good_share(bad: float) -> float:
-    """Return how many good records are delivered in ten minutes, of 50 keys of which a share always fails."""
-    good = 0
+def test_a_record_that_always_fails_does_not_stop_its_partition_for_ever() -> None:
+    """judge.py `_retry`: once MAX_AHEAD lies between it and the newest record its partition is paused, nothing else is
+    sent, nothing else succeeds, so the vendor never counts as healthy again and the record is never given up."""
 
     def script(sent: Sent) -> Answer:
-        nonlocal good
-        letters = bytes(ord("l") if body.startswith(b"never") else ord("o") for body in sent.bodies)
-        good += letters.count(b"o")
-        return Answer(body=letters)
+        return Answer(body=bytes(ord("l") if body == b"never" else ord("o") for body in sent.bodies))
+
+    names = ["never"] + [f"e{number}" for number in range(300)]
+    sink = PlainSink({"event": replace(EVENT, itemised=True)})
 
     async def until(rig: Rig) -> None:
-        offset = 0
-        for _ in range(600):
-            new = [f"{'never' if n % 50 < 50 * bad else 'good'}-{n % 50}" for n in range(offset, offset + 20)]
-            rig.consumer.add([replace(one, offset=one.offset + offset) for one in records(new)])
-            offset += 20
-            await asyncio.sleep(1.0)
+        for offset, one in enumerate(records(names)):
+            rig.consumer.add([replace(one, offset=offset)])
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(3600.0)
 
-    endpoint = replace(EVENT, itemised=True)
-    options = replace(OPTIONS, park_s=60.0, max_ahead=200)
-    sink = PlainSink(endpoints={"event": endpoint})
-    play(lambda: Rig([], script, options=options, sink=sink, starts={P0: 0}), until)
-    return good
+    rig = play(
+        lambda: Rig([], script, options=replace(OPTIONS, max_ahead=200, park_s=60.0), sink=sink, starts={P0: 0}), until
+    )
+    assert rig.producer.noted("reason") == ["exhausted"]
+    assert rig.stored[P0] == 301
 
 
 # Set-up
@@ -437,6 +410,3 @@ def test_a_letter_names_the_status() -> None:
     """dead_letter.py `write`: the design lists the status among a letter's headers."""
     rig = play(lambda: Rig(records(["a"]), lambda sent: Answer(400)), seconds(5.0))
     assert rig.producer.noted("status") == ["400"]
-
-
-_ = (Awaitable, Callable, Sequence, NotSent)
