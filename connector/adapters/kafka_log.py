@@ -1,4 +1,4 @@
-"""Looks into a topic's log from outside of every group: where it ends, what a group has committed, what lies between."""
+"""A topic's log seen from outside of every group: where it ends, what a group has committed, what lies between."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicParti
 from msgspec import Struct
 
 from connector.adapters.kafka_client import Properties, look, quiet_logger, raised_kind, refused_settings
-from connector.adapters.kafka_records import read
+from connector.adapters.kafka_records import Started, read
 from connector.domain.record import Partition, Record
 from connector.errors import KafkaFailed
 
@@ -35,7 +35,7 @@ async def read_between(properties: Properties, extents: Mapping[Partition, Exten
     if not ends:
         return
     consumer = _reader(properties, "connector-look")
-    started = {(partition.topic, partition.number): partition for partition in ends}
+    started: Started = {(partition.topic, partition.number): partition for partition in ends}
     try:
         consumer.assign([TopicPartition(p.topic, p.number, extents[p].start) for p in ends])
         while ends:

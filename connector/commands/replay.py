@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import sys
-from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +17,7 @@ from rich.table import Table
 from connector.adapters.clock import SystemClock
 from connector.adapters.kafka_log import Extent, extents, read_between
 from connector.app import Plan, Process, group_id, letters_topic, make_metrics
+from connector.commands.outcomes import resolved
 from connector.commands.signals import on_signals
 from connector.domain.record import Partition
 from connector.environment import parse_duration_s
@@ -131,7 +131,7 @@ async def _replay(
         await _watched(replaying, registry, console)
     finally:
         await process.close()
-    counts = replaying.counts(registry)
+    counts = resolved(registry)
     line = f"replayed: {counts['delivered']} delivered, {counts['dead_lettered']} dead-lettered again"
     if counts["skipped"]:
         line += f", {counts['skipped']} skipped"
@@ -202,15 +202,6 @@ class Replaying:
                 self._positions[partition] = min(holding.committable, self._found[partition].end)
         return sum(max(0, at - self._found[partition].start) for partition, at in self._positions.items())
 
-    def counts(self, registry: CollectorRegistry) -> Counter[str]:
-        """Count the records that ended, by how."""
-        counts: Counter[str] = Counter()
-        for family in registry.collect():
-            for sample in family.samples:
-                if sample.name == "connector_records_resolved_total":
-                    counts[sample.labels["outcome"]] += int(sample.value)
-        return counts
-
     def _join(self, owner: Owner) -> Consumer:
         ends = {partition: extent.end if extent.start < extent.end else 0 for partition, extent in self._found.items()}
         join = partial(self._process.letters_consumer, self._sink, self._group, most=self._pace.most(MOST_POLLED))
@@ -226,7 +217,7 @@ async def _watched(replaying: Replaying, registry: CollectorRegistry, console: C
         task, lines_s = bar.add_task("joining", total=replaying.total), 0.0
         while not (await asyncio.wait([running], timeout=LOOK_S))[0]:
             replaying.look()
-            counts, done = replaying.counts(registry), replaying.done
+            counts, done = resolved(registry), replaying.done
             state = f"{counts['delivered']} delivered, {counts['dead_lettered']} dead-lettered again"
             state += "".join(f"; {check}: {detail}" for check, detail in replaying.flow.trouble().items())
             bar.update(task, completed=done, description=state)

@@ -61,7 +61,9 @@ class Account:
     def rejected(self, delivery: Delivery, verdict: Rejected, batch: Batch) -> None:
         """One delivery was given up."""
         opened = delivery.opened
-        opened.failures.append(Failure(delivery.payload.role, verdict, batch.sends, batch.first_failure_ms))
+        opened.failures.append(
+            Failure(delivery.payload.role, verdict, batch.sends, batch.status, batch.first_failure_ms)
+        )
         opened.pending -= 1
         if not opened.pending:
             self._to_letter(opened)

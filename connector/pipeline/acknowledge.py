@@ -17,6 +17,7 @@ class Failure(Struct, frozen=True):
     role: str
     verdict: Rejected
     attempts: int = 0
+    status: int = 0
     first_failure_ms: int | None = None
 
 

@@ -20,10 +20,15 @@ class Aside:
         self.keys = again.batch.keys
         self.followers: list[Delivery] = []
 
+    def deliveries(self) -> Iterator[Delivery]:
+        """Its own, and those that wait behind it."""
+        yield from self.batch.deliveries()
+        yield from self.followers
+
     @property
     def charged(self) -> int:
-        """Bytes that its records hold of the budget, with those that wait behind it."""
-        return sum(delivery.opened.charged for delivery in (*self.batch.deliveries(), *self.followers))
+        """Bytes that its records hold of the budget."""
+        return sum(delivery.opened.charged for delivery in self.deliveries())
 
 
 class Asides:
@@ -81,11 +86,6 @@ class Asides:
             if batch is not aside.batch:
                 kept = [] if batch is None else [Again(batch, aside.not_before_s, aside.blocks, "")]
                 self.replace(aside, kept, queue)
-
-    def deliveries(self) -> Iterator[Delivery]:
-        for aside in self._all:
-            yield from aside.batch.deliveries()
-            yield from aside.followers
 
     @staticmethod
     def _release(followers: Sequence[Delivery], new: Sequence[Aside], queue: deque[Delivery]) -> None:

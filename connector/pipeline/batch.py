@@ -25,9 +25,11 @@ class Batch(Struct, frozen=True, eq=False):
     """Deliveries that share one request, and what became of it so far.
 
     Shape: a bundle is the deliveries of one wire item: one, or several merged under an equal head.
-    `sends` requests so far; `failures` those in a row that failed retryably. `suspect`: others of its quota went
-    through while it failed, so it is being taken apart. `faults` set-up faults it met, under `accusation` the last;
-    `convictions` of them turned out to be about its content. `parked_since_s`: it is a single that waits with its key.
+    `sends`       requests so far; `status` of the last reply.
+    `failures`    those in a row that failed retryably; `limits_met` answers that asked for less.
+    `suspect`     others of its quota went through while it failed, so it is being taken apart.
+    `faults`      set-up faults it met, under `accusation` the last; `convictions` those that were about its content.
+    `parked_since_s`  it is a single that waits with its key; `parked_for_s` so far, while the vendor was healthy.
     """
 
     endpoint: Endpoint
@@ -39,6 +41,9 @@ class Batch(Struct, frozen=True, eq=False):
     first_failure_ms: int | None = None
     suspect: bool = False
     parked_since_s: float | None = None
+    parked_for_s: float = 0.0
+    limits_met: int = 0
+    status: int = 0
     accusation: int = 0
     faults: int = 0
     convictions: int = 0
@@ -124,7 +129,9 @@ class Filling:
             self.keys.add(delivery.key)
         if payload.merge is not None:
             self._open[delivery.key] = (bundle, size - limits.item_overhead)
-        elif len(self.bundles) >= limits.items:
+            return True
+        self._open.pop(delivery.key, None)
+        if len(self.bundles) >= limits.items:
             self.trigger = "count"
         return True
 

@@ -35,6 +35,7 @@ class Circuit:
         self.last_success_s = now_s
         self.probe_at_s = 0.0
         self._accusations = 0
+        self._asked = False
         self._failures = 0
         self._opened_s = 0.0
         self._probes = 0
@@ -49,14 +50,16 @@ class Circuit:
             return 0.0
         if probing:
             return float("inf")
-        if self.halted and self.accusation and not suspect:
+        if self.halted and self.accusation and not suspect and not self._asked:
             return 0.0
         return max(0.0, self.probe_at_s - now_s)
 
-    def start(self) -> None:
-        """Note that a request starts; while open it is the probe."""
+    def start(self, *, suspect: bool) -> None:
+        """Note that a request starts; while open it is the probe, while halted perhaps the one that decides."""
         if self.state == "open":
             self.state = "half_open"
+        elif self.halted and not suspect:
+            self._asked = True
 
     def answered(self, now_s: float, *, suspect: bool, probe: bool) -> bool:
         """Note an answer about content; return whether this closed the circuit.
@@ -89,8 +92,9 @@ class Circuit:
 
     def limited(self, now_s: float, *, probe: bool) -> None:
         """Note a 429: the vendor lives, it only asks for less; it neither opens nor halts, and ends a probe."""
-        if probe and not self.halted and self.state != "closed":
-            self.state = "open"
+        if probe and self.state != "closed":
+            if not self.halted:
+                self.state = "open"
             self._schedule(now_s)
 
     def setup_fault(self, now_s: float, reason: str, *, suspect: bool, probe: bool) -> int:
@@ -100,6 +104,7 @@ class Circuit:
             self.state = "halted_setup"
             self._opened_s = now_s
             self._probes = 0
+            self._asked = False
             self._accusations += 1
             self.accusation = self._accusations
             self._schedule(now_s)

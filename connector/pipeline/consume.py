@@ -41,8 +41,8 @@ class Statistics(Struct, frozen=True):
 class Polled(Struct, frozen=True):
     """What one poll brought.
 
-    Shape: `records` in offset order per partition, none from before an assignment that began during this poll; `ends` the position at a log's end, past trailing control records;
-    `errors` kinds of passing client errors.
+    Shape: `records` in offset order per partition, none from before an assignment that began during this poll; `ends`
+    the position at a log's end, past trailing control records; `errors` kinds of passing client errors.
     """
 
     records: Sequence[Record] = ()

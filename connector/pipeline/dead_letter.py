@@ -72,6 +72,7 @@ def write(opened: OpenRecord, *, topic: str, sink: str, record_id: str) -> Lette
         "schema_id": _schema_id(record.value),
         "roles": ",".join(sorted({failure.role for failure in opened.failures if failure.role})),
         "attempts": str(max(failure.attempts for failure in opened.failures)),
+        "status": str(first.status or ""),
         "first_failure": str(first.first_failure_ms or ""),
         "replays": str(record.origin.replays if record.origin else 0),
         "version": __version__,

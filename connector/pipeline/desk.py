@@ -33,12 +33,19 @@ class Desk:
         self.clock: Clock = outside.clock
         self.chance = outside.chance
         self.sender = Sender(outside.http, outside.clock, outside.chance, options.retry_after_longest_s)
-        self.policy = Policy(options.retry_first_s, options.retry_longest_s, options.park_s, options.ambiguous)
+        self.policy = Policy(
+            options.retry_first_s,
+            options.retry_longest_s,
+            options.park_s,
+            options.ambiguous,
+            options.retry_after_longest_s,
+        )
         self.feeds = Feeds(sink.feeds, outside.http, outside.clock, outside.chance)
         self.lookups = Lookups(sink.lookups, outside.http, outside.clock, outside.chance)
         self.last_error = ""
         self._reload = outside.reload
         self._learned: dict[str, int] = {}
+        self._taken: dict[str, int] = {}
         self.gates = self._make_gates(sink.endpoints)
         self.ahead = TRANSLATED_AHEAD * max(endpoint.limits.items for endpoint in sink.endpoints.values())
 
@@ -58,6 +65,8 @@ class Desk:
         """Read secrets anew before a halted sink is tried again; what cannot be read leaves the old ones."""
         try:
             self.sink = self._reload()
+            self.feeds.adopt(self.sink.feeds)
+            self.lookups.adopt(self.sink.lookups)
         except SettingsError as error:
             log.warning("settings could not be read again", sink=self.sink.name, problem=str(error))
 
@@ -74,15 +83,18 @@ class Desk:
         retried = [outcome for outcome in verdict if isinstance(outcome, Retryable)]
         if retried:
             self._failed(retried, attempted)
-            self._wait(retried, attempted, permit)
+            self._wait(retried, attempted, permit, known_bad=batch.suspect)
         if len(retried) < len(verdict):
             permit.gate.answered(permit, self.clock.monotonic_s())
             self._learn(batch, verdict)
         if circuit.state != before and "closed" in (circuit.state, before):
             log.warning("circuit changed", sink=self.sink.name, state=circuit.state, before=before)
 
-    def _wait(self, retried: Sequence[Retryable], attempted: Attempted, permit: Permit) -> None:
-        """Close the gate for as long as was asked; where nothing was taken, note why."""
+    def _wait(self, retried: Sequence[Retryable], attempted: Attempted, permit: Permit, *, known_bad: bool) -> None:
+        """Close the gate for as long as was asked; where nothing was taken, note why.
+
+        That a suspect fails again says nothing against the vendor.
+        """
         now_s, gate = self.clock.monotonic_s(), permit.gate
         asked_s = max(attempted.retry_after_s or 0.0, *(outcome.retry_after_s or 0.0 for outcome in retried))
         if asked_s:
@@ -93,6 +105,8 @@ class Desk:
         if isinstance(attempted.verdict, Sequence) and len(retried) == len(attempted.verdict):
             if any(outcome.limited for outcome in retried):
                 gate.limited(permit, now_s)
+            elif known_bad and not permit.probe:
+                gate.abandoned(permit)
             else:
                 gate.failed(permit, now_s)
 
@@ -131,9 +145,13 @@ class Desk:
         )
 
     def _learn(self, batch: Batch, verdict: Sequence[Outcome]) -> None:
-        if len(batch.bundles) > 1 and any(isinstance(one, Undetermined) and one.by_bytes for one in verdict):
-            endpoint = batch.endpoint
-            self._learned[endpoint.name] = max(batch.size // 2, endpoint.limits.item_bytes)
+        """Shape later batches by what was too large, but not below what was taken: one item may be to blame."""
+        name = batch.endpoint.name
+        if not any(isinstance(one, Undetermined) and one.by_bytes for one in verdict):
+            self._taken[name] = max(self._taken.get(name, 0), batch.size)
+        elif len(batch.bundles) > 1:
+            less = max(batch.size // 2, self._taken.get(name, 0))
+            self._learned[name] = min(self.request_bytes(batch.endpoint), less)
 
     def _make_gates(self, endpoints: Mapping[str, Endpoint]) -> dict[str, Gate]:
         now_s = self.clock.monotonic_s()

@@ -1,7 +1,7 @@
 """Finishing what is in flight, once, for a revoke or the end: the offsets to store come out of it."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from connector.domain.record import Partition
 from connector.pipeline.acknowledge import Holding, OpenRecord
@@ -21,11 +21,11 @@ def trim(holdings: Collection[Holding], lanes: Sequence[Lane]) -> None:
 
 
 async def drain(
-    holdings: Collection[Holding], lanes: Sequence[Lane], letters: Letters, clock: Clock, until_s: float
+    holdings: Collection[Holding], lanes: Sequence[Lane], letters: Letters, clock: Clock, until_s: Callable[[], float]
 ) -> bool:
     """Send and settle the rest without linger until nothing is open; False where some of it had to be left.
 
-    What cannot be sent before `until_s` is given up at once.
+    What cannot be sent before `until_s()` is given up at once.
     """
     trim(holdings, lanes)
     for lane in lanes:
@@ -33,7 +33,7 @@ async def drain(
         lane.wake()
     try:
         while any(holding.open for holding in holdings):
-            if clock.monotonic_s() >= until_s or not _hopeful(lanes, letters, until_s):
+            if clock.monotonic_s() >= until_s() or not (letters.pending or _hopeful(lanes, holdings, until_s())):
                 return False
             await asyncio.sleep(LOOK_S)
     finally:
@@ -55,5 +55,6 @@ def dropped(opened: OpenRecord) -> bool:
     return opened.done or not opened.holding.live
 
 
-def _hopeful(lanes: Sequence[Lane], letters: Letters, until_s: float) -> bool:
-    return letters.pending > 0 or any(lane.can_send(until_s) for lane in lanes)
+def _hopeful(lanes: Sequence[Lane], holdings: Collection[Holding], until_s: float) -> bool:
+    concerned = {holding.epoch for holding in holdings}
+    return any(lane.can_send(until_s, lambda opened: opened.holding.epoch in concerned) for lane in lanes)

@@ -68,6 +68,7 @@ class Flow:
         self._report = Report(metrics, outside.clock, self.throttle)
         self._stored: dict[Partition, int] = {}
         self._stopping = False
+        self._stop_by_s = float("inf")
         self.kafka = "no assignment yet"
 
     async def run(self, join: Callable[[Owner], Consumer]) -> None:
@@ -92,8 +93,9 @@ class Flow:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def stop(self) -> None:
-        """Take nothing more in; `run` drains and returns."""
+        """Take nothing more in; `run` drains, one budget for all, and returns."""
         self._stopping = True
+        self._stop_by_s = min(self._stop_by_s, self._clock.monotonic_s() + self.options.drain_s)
 
     def trouble(self) -> Mapping[str, str]:
         """Return what keeps the flow from delivering, by the check it fails."""
@@ -124,7 +126,7 @@ class Flow:
 
     def _take(self, polled: Polled) -> None:
         holdings, waiting, now_s = self.ledger.holdings, self.schemas.waiting, self._clock.monotonic_s()
-        touched: set[Lane] = set()
+        touched: dict[Lane, None] = {}
         for record in polled.records:
             holding = holdings.get(record.partition)
             if holding is None:
@@ -162,7 +164,7 @@ class Flow:
             self.kafka = ""
             log.info("a broker answers again", sink=self.desk.sink.name)
 
-    def _admit(self, opened: OpenRecord, touched: set[Lane]) -> None:
+    def _admit(self, opened: OpenRecord, touched: dict[Lane, None]) -> None:
         """Decode, route and hand to its lane; a record whose schema is unknown makes its partition wait."""
         record = opened.record
         try:
@@ -183,11 +185,11 @@ class Flow:
         key = self._router.key(record, event)
         lane = self.lanes[self._router.lane(record, key)]
         lane.offer(Arrival(opened, event, key))
-        touched.add(lane)
+        touched[lane] = None
 
     def _resume(self, waited: Iterable[OpenRecord]) -> None:
         """Take waiting records up again; from the first that must wait once more, all of them wait."""
-        touched: set[Lane] = set()
+        touched: dict[Lane, None] = {}
         for opened in waited:
             partition = opened.record.partition
             if opened.done:
@@ -234,7 +236,7 @@ class Flow:
         """Drain these partitions and return the offsets to store. What could not be settled ends with its epoch."""
         began_s = self._clock.monotonic_s()
         holdings = self._held(partitions)
-        clean = await drain(holdings, self.lanes, self.account.letters, self._clock, began_s + self.options.drain_s)
+        clean = await drain(holdings, self.lanes, self.account.letters, self._clock, self._drain_by(began_s))
         stored = offsets(holdings, {})
         took_s = self._clock.monotonic_s() - began_s
         log.info(
@@ -248,6 +250,10 @@ class Flow:
         self._report.revoked(holdings, clean=clean, took_s=took_s)
         self._forget(partitions)
         return stored
+
+    def _drain_by(self, began_s: float) -> Callable[[], float]:
+        """Return when a drain must end; a stop in the middle of it leaves only what the stop has left."""
+        return lambda: min(began_s + self.options.drain_s, self._stop_by_s)
 
     async def lost(self, partitions: Collection[Partition]) -> None:
         log.warning("partitions lost: another member has them", sink=self.desk.sink.name, partitions=len(partitions))

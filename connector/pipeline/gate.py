@@ -73,7 +73,7 @@ class Gate:
         if probe:
             self._probe = permit
             self._last_prober = holder
-            self.circuit.start()
+            self.circuit.start(suspect=suspect)
         return permit
 
     def answered(self, permit: Permit, now_s: float) -> None:

@@ -23,10 +23,14 @@ class Policy(Struct, frozen=True):
     retry_longest_s: float
     park_s: float
     ambiguous: Literal["resend", "dead_letter"]
+    retry_after_longest_s: float = 900.0
 
 
 class Now(Struct, frozen=True):
-    """The moment of a reply. `healthy`: the quota answered something else since the batch began to fail."""
+    """The moment of a reply.
+
+    `healthy`: the quota answered something else since the batch began to fail, or, for a suspect, nothing else failed.
+    """
 
     s: float
     ms: int
@@ -119,35 +123,46 @@ def _may_resend(delivery: Delivery, outcome: Retryable, policy: Policy) -> bool:
 
 def _answered(batch: Batch, bundles: Sequence[tuple[Delivery, ...]]) -> Batch:
     """The batch of these bundles, free of the failures that a verdict on content has ended."""
-    return replace(batch, bundles=tuple(bundles), failures=0, failing_since_s=None, accusation=0, refreshed=False)
+    return replace(
+        batch, bundles=tuple(bundles), failures=0, limits_met=0, failing_since_s=None, accusation=0, refreshed=False
+    )
 
 
 def _retry(
     batch: Batch, wait: Sequence[Retryable], now: Now, policy: Policy, *, whole: bool
 ) -> tuple[list[Again] | None, str]:
     """Send again, taken apart or parked where only this batch fails; None where it has failed for long enough."""
-    asked_s = max((outcome.retry_after_s or 0.0 for outcome in wait), default=0.0)
     limited = any(outcome.limited for outcome in wait)
-    failures = batch.failures if limited else batch.failures + 1
-    since_s = now.s if batch.failing_since_s is None else batch.failing_since_s
     failing = replace(
         batch,
-        failures=failures,
-        failing_since_s=since_s,
+        failures=batch.failures if limited else batch.failures + 1,
+        limits_met=batch.limits_met + limited,
+        failing_since_s=now.s if batch.failing_since_s is None else batch.failing_since_s,
         first_failure_ms=now.ms if batch.first_failure_ms is None else batch.first_failure_ms,
     )
     reason = wait[0].reason
-    at_once = reason == "reset" and not wait[0].ambiguous and failures == 1
-    drawn_s = delay_s(max(failures, 1), now.chance, first_s=policy.retry_first_s, longest_s=policy.retry_longest_s)
-    due_s = now.s if at_once else now.s + max(asked_s, drawn_s)
-    alone = now.healthy and not limited and (batch.suspect or failures >= FAILURES_TO_SUSPECT)
-    if not alone:
+    due_s = now.s + _wait_s(failing, wait, now, policy)
+    if not now.healthy or limited or not (batch.suspect or failing.failures >= FAILURES_TO_SUSPECT):
+        if batch.parked_since_s is not None:
+            failing = replace(failing, failing_since_s=now.s)
         return [Again(failing, due_s, blocks=whole and batch.parked_since_s is None, reason=reason)], ""
     if failing.count > 1:
-        parts = halves(replace(failing, suspect=True, failing_since_s=now.s), by_bytes=False)
+        due_s = now.s + delay_s(1, now.chance, first_s=policy.retry_first_s, longest_s=policy.retry_longest_s)
+        parts = halves(replace(failing, suspect=True, failures=0, failing_since_s=now.s), by_bytes=False)
         return [Again(part, due_s, blocks=False, reason=reason) for part in parts], "poison"
-    parked_s = now.s if batch.parked_since_s is None else batch.parked_since_s
-    if policy.park_s and now.s - parked_s >= policy.park_s:
-        return None, ""
-    parked = replace(failing, suspect=True, parked_since_s=parked_s, failing_since_s=now.s)
+    parked = replace(failing, suspect=True, failing_since_s=now.s, parked_since_s=now.s)
+    if batch.parked_since_s is not None:
+        parked_for_s = batch.parked_for_s + now.s - (batch.failing_since_s or now.s)
+        if policy.park_s and parked_for_s >= policy.park_s:
+            return None, ""
+        parked = replace(parked, parked_since_s=batch.parked_since_s, parked_for_s=parked_for_s)
     return [Again(parked, due_s, blocks=False, reason=reason)], ""
+
+
+def _wait_s(failing: Batch, wait: Sequence[Retryable], now: Now, policy: Policy) -> float:
+    """Draw the wait; a connection that was closed before anything was sent costs none the first time."""
+    if wait[0].reason == "reset" and not wait[0].ambiguous and failing.failures == 1:
+        return 0.0
+    asked_s = min(max(outcome.retry_after_s or 0.0 for outcome in wait), policy.retry_after_longest_s)
+    tries = max(1, failing.failures + failing.limits_met)
+    return max(asked_s, delay_s(tries, now.chance, first_s=policy.retry_first_s, longest_s=policy.retry_longest_s))

@@ -6,7 +6,8 @@ still owed for it.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,6 +24,8 @@ from connector.pipeline.judge import Again, Judged, Now, convicted, judge
 from connector.pipeline.split import first_and_rest, without
 from connector.pipeline.translate import Arrival, translate
 from connector.sinks.contract import Endpoint
+
+T = TypeVar("T")
 
 FOREVER = float("inf")
 MOST_PROBED = 10
@@ -49,6 +52,7 @@ class Lane:
         self._inbox: deque[Arrival] = deque()
         self._queue: deque[Delivery] = deque()
         self._asides = Asides()
+        self._translating: Arrival | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._woken = False
 
@@ -86,8 +90,9 @@ class Lane:
 
     async def _translate_ahead(self) -> float:
         while self._inbox and len(self._queue) < self._desk.ahead:
-            arrival = self._inbox.popleft()
+            arrival = self._translating = self._inbox.popleft()
             wait_s = await translate(self._desk, arrival, self._queue)
+            self._translating = None
             if wait_s:
                 self._inbox.appendleft(arrival)
                 return wait_s
@@ -225,13 +230,14 @@ class Lane:
         self.flight = Flight(batch, flight.aside)
         try:
             attempted = await desk.sender.attempt(desk.sink, batch, desk.feeds.values)
+            batch = replace(batch, status=attempted.status)
+            desk.heard(batch, attempted, permit)
+            await self._follow(Flight(batch, flight.aside), attempted, permit)
         except asyncio.CancelledError:
             gate.abandoned(permit)
             raise
         finally:
             self.flight = None
-        desk.heard(batch, attempted, permit)
-        await self._follow(Flight(batch, flight.aside), attempted, permit)
 
     async def _follow(self, flight: Flight, attempted: Attempted, permit: Permit) -> None:
         desk, batch, verdict = self._desk, flight.batch, attempted.verdict
@@ -246,14 +252,16 @@ class Lane:
             verdict = SetupFault(verdict.reason)
         if isinstance(verdict, SetupFault):
             number = desk.accused(permit, verdict)
-            faulty = replace(batch, accusation=number, faults=batch.faults + 1)
+            faulty = replace(batch, accusation=number, faults=batch.faults + 1, refreshed=False)
             self._settle(flight, Judged((), (Again(faulty, now_s, blocks=False, reason="setup"),)))
             return
         if attempted.all_delivered and flight.aside is None and len(verdict) == len(batch.bundles):
             desk.account.delivered(batch, batch.deliveries())
             return
         since_s = now_s if batch.failing_since_s is None else batch.failing_since_s
-        now = self._now(now_s, healthy=permit.gate.healthy_since(since_s))
+        gate = permit.gate
+        healthy = gate.circuit.state == "closed" if batch.suspect else gate.healthy_since(since_s)
+        now = self._now(now_s, healthy=healthy)
         self._settle(flight, judge(batch, verdict, now, desk.policy))
 
     def _now(self, now_s: float, *, healthy: bool) -> Now:
@@ -303,26 +311,29 @@ class Lane:
         def left(delivery: Delivery) -> bool:
             return gone(delivery.opened)
 
-        self._inbox = deque(arrival for arrival in self._inbox if not gone(arrival.opened))
-        self._queue = deque(delivery for delivery in self._queue if not left(delivery))
+        # In place: a translation that waits for a fact will append to this very queue.
+        _keep(self._inbox, lambda arrival: not gone(arrival.opened))
+        _keep(self._queue, lambda delivery: not left(delivery))
         self._asides.drop(left, self._queue, self.flight.aside if self.flight else None)
 
-    def can_send(self, until_s: float) -> bool:
-        """Whether anything that waits here, or is on the wire, may still come to an end by then."""
-        if self.flight is not None:
+    def can_send(self, until_s: float, concerns: Callable[[OpenRecord], bool]) -> bool:
+        """Whether any of the records it concerns, waiting here or on the wire, may still come to an end by then."""
+        if self.flight is not None and _any(concerns, self.flight.batch.deliveries()):
             return True
-        now_s, gates = self._desk.clock.monotonic_s(), self._desk.gates
+        if self._translating is not None and concerns(self._translating.opened):
+            return True
         if self._desk.stopped:
             return False
-        for aside in self._asides.in_turn():
-            gate = gates[aside.batch.endpoint.quota]
-            if max(aside.not_before_s, gate.earliest_s(now_s)) <= until_s:
+        now_s, gates = self._desk.clock.monotonic_s(), self._desk.gates
+        for aside in self._asides:
+            due_s = max(aside.not_before_s, gates[aside.batch.endpoint.quota].earliest_s(now_s))
+            if due_s <= until_s and _any(concerns, aside.deliveries()):
                 return True
-        if self._inbox:
-            return any(gate.earliest_s(now_s) <= until_s for gate in gates.values())
-        blocked = self._asides.blocked()
-        quotas = {self._desk.sink.endpoints[one.payload.endpoint].quota for one in self._queue} - blocked
-        return any(gates[quota].earliest_s(now_s) <= until_s for quota in quotas)
+        open_now = {quota for quota, gate in gates.items() if gate.earliest_s(now_s) <= until_s}
+        if open_now and any(concerns(arrival.opened) for arrival in self._inbox):
+            return True
+        endpoints, free = self._desk.sink.endpoints, open_now - self._asides.blocked()
+        return any(concerns(one.opened) for one in self._queue if endpoints[one.payload.endpoint].quota in free)
 
     def give_up(self, aside: Aside) -> None:
         """End a parked batch; its key goes on."""
@@ -336,6 +347,16 @@ class Lane:
     def parked(self) -> Iterator[Aside]:
         """Singles that wait with their key, oldest first."""
         return (aside for aside in self._asides if aside.batch.parked_since_s is not None)
+
+
+def _keep(queue: deque[T], wanted: Callable[[T], bool]) -> None:
+    kept = [one for one in queue if wanted(one)]
+    queue.clear()
+    queue.extend(kept)
+
+
+def _any(concerns: Callable[[OpenRecord], bool], deliveries: Iterable[Delivery]) -> bool:
+    return any(concerns(delivery.opened) for delivery in deliveries)
 
 
 def _stale(delivery: Delivery) -> bool:

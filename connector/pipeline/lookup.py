@@ -41,6 +41,10 @@ class Feeds:
         self._clock = clock
         self._chance = chance
 
+    def adopt(self, feeds: Sequence[Feed]) -> None:
+        """Go on with the same feeds made anew, with other credentials perhaps; their last values stand."""
+        self._feeds = {feed.name: feed for feed in feeds}
+
     async def run(self) -> None:
         """Keep every feed fresh until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -92,6 +96,10 @@ class Lookups:
 
     def __bool__(self) -> bool:
         return bool(self._lookups)
+
+    def adopt(self, lookups: Sequence[Lookup]) -> None:
+        """Go on with the same lookups made anew."""
+        self._lookups = {lookup.name: lookup for lookup in lookups}
 
     async def facts(self, needs: Sequence[Need]) -> Mapping[Need, object]:
         """Answer each need; a fact is None where its lookup may be absent and is."""

@@ -6,6 +6,7 @@ run writes lies beyond the ends seen at the start, and is neither passed on nor 
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -73,10 +74,8 @@ class ReplayConsumer:
     async def poll(self, orders: Orders) -> Polled:
         wait_s = self._pace.wait_s(self._clock.monotonic_s())
         if wait_s and not self._stopped.is_set():
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), wait_s)
-            except TimeoutError:
-                pass
         polled = await self._letters.poll(orders)
         records = [record for letter in polled.records if (record := self._original(letter)) is not None]
         self._pace.spent(len(records), self._clock.monotonic_s())

@@ -103,6 +103,7 @@ class Report:
 
     def _abandoned(self, holdings: Collection[Holding]) -> None:
         for holding in holdings:
+            self._metrics.forget(holding.partition)
             left = sum(1 for _ in holding.unresolved())
             if left:
                 self._metrics.abandoned(holding.partition.topic, left)

@@ -47,9 +47,13 @@ class SchemaWait:
         self._on_missing = on_missing
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._wants: dict[Partition, int] = {}
+        self._denied: int | None = None
 
     def hold(self, opened: OpenRecord, schema: int) -> None:
-        """Make a partition wait, with this record first."""
+        """Make a partition wait, with this record first; but for one that waited while its schema was denied."""
+        if schema == self._denied and self._is_old(opened):
+            self._on_missing(opened)
+            return
         partition = opened.record.partition
         self.waiting[partition] = deque([opened])
         self._wants[partition] = schema
@@ -104,18 +108,15 @@ class SchemaWait:
         return [partition for partition, wanted in self._wants.items() if wanted == schema]
 
     def _give_up(self, schema: int) -> None:
-        """Let go of the records that are older than the grace; what follows them may have another schema.
+        """Let go of what waits for it and is older than the grace; what has another schema goes on."""
+        self._denied = schema
+        self._resume(partition for partition in self._of(schema) if self._is_old(self.waiting[partition][0]))
+        self._denied = None
 
-        The wall clock may have stepped back: whoever has waited for the grace is old enough as well.
-        """
-        now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
-        for partition in self._of(schema):
-            first = self.waiting[partition][0]
-            waited_s = max(now_s - first.since_s, (now_ms - first.record.timestamp_ms) / 1000)
-            if waited_s >= self._grace_s:
-                self.waiting[partition].popleft()
-                self._on_missing(first)
-                self._resume([partition])
+    def _is_old(self, opened: OpenRecord) -> bool:
+        """Whether the grace is over; the wall clock may have stepped back, but waiting counts as well."""
+        age_s = (self._clock.now_ms() - opened.record.timestamp_ms) / 1000
+        return max(age_s, self._clock.monotonic_s() - opened.since_s) >= self._grace_s
 
     def _resume(self, partitions: Iterable[Partition]) -> None:
         for partition in partitions:

@@ -15,19 +15,19 @@ def halves(batch: Batch, *, by_bytes: bool) -> tuple[Batch, ...]:
     bundles = batch.bundles
     if len(bundles) > 1:
         cut = _middle_by_bytes(batch) if by_bytes else (len(bundles) + 1) // 2
-        return replace(batch, bundles=bundles[:cut]), replace(batch, bundles=bundles[cut:])
+        return _parts(batch, bundles[:cut], bundles[cut:])
     lone = bundles[0]
     if len(lone) == 1:
         return (batch,)
     cut = (len(lone) + 1) // 2
-    return replace(batch, bundles=(lone[:cut],)), replace(batch, bundles=(lone[cut:],))
+    return _parts(batch, (lone[:cut],), (lone[cut:],))
 
 
 def first_and_rest(batch: Batch) -> tuple[Batch, ...]:
     """Part the first bundle from the others."""
     if len(batch.bundles) == 1:
         return (batch,)
-    return replace(batch, bundles=batch.bundles[:1]), replace(batch, bundles=batch.bundles[1:])
+    return _parts(batch, batch.bundles[:1], batch.bundles[1:])
 
 
 def without(batch: Batch, gone: Callable[[Delivery], bool]) -> Batch | None:
@@ -37,6 +37,10 @@ def without(batch: Batch, gone: Callable[[Delivery], bool]) -> Batch | None:
     kept = (tuple(delivery for delivery in bundle if not gone(delivery)) for bundle in batch.bundles)
     bundles = tuple(bundle for bundle in kept if bundle)
     return replace(batch, bundles=bundles) if bundles else None
+
+
+def _parts(batch: Batch, *parts: tuple[tuple[Delivery, ...], ...]) -> tuple[Batch, ...]:
+    return tuple(replace(batch, bundles=part) for part in parts)
 
 
 def _middle_by_bytes(batch: Batch) -> int:

@@ -34,14 +34,14 @@ async def translate(desk: "Desk", arrival: Arrival, queue: deque[Delivery]) -> f
     clock = desk.clock
     name = event.message_id or record_id(opened.holding.cluster_id, opened.record)
     scene = Scene(clock.now_ms(), name, desk.feeds.values, NO_FACTS)
-    if desk.lookups:
-        needs = desk.sink.needs(event, scene)
-        if needs:
-            facts = await desk.lookups.facts(needs)
-            scene = Scene(clock.now_ms(), name, desk.feeds.values, facts)
-    if opened.done or not opened.holding.live:
-        return 0.0
     try:
+        if desk.lookups:
+            needs = desk.sink.needs(event, scene)
+            if needs:
+                facts = await desk.lookups.facts(needs)
+                scene = Scene(clock.now_ms(), name, desk.feeds.values, facts)
+        if opened.done or not opened.holding.live:
+            return 0.0
         translation: Translation = desk.sink.translate(event, scene)
     except Untranslatable as refusal:
         return _refused(desk, opened, Rejected(refusal.reason, refusal.detail))

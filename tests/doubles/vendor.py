@@ -92,6 +92,11 @@ class Vendor:
                 connection.end("reset")
             await self._server.wait_closed()
 
+    @property
+    def open_connections(self) -> set[int]:
+        """The numbers of the connections that neither side has ended."""
+        return {connection.number for connection in self.live}
+
     def drop_idle(self, how: Literal["close", "reset"] = "close") -> None:
         """End every connection that has no request open."""
         for connection in list(self.live):
@@ -130,9 +135,9 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
         self._vendor.connections += 1
-        self._number = self._vendor.connections
+        self.number = self._vendor.connections
         self._vendor.live.add(self)
-        if not self._vendor.greet(self._number):
+        if not self._vendor.greet(self.number):
             self.end("reset")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -162,7 +167,7 @@ class _Connection(asyncio.Protocol):
         head, body = self._head, bytes(self._buffer[: self._length])
         del self._buffer[: self._length]
         self._head = None
-        request = Request(head.method, head.path, head.headers, body, head.number, self._number, time.monotonic())
+        request = Request(head.method, head.path, head.headers, body, head.number, self.number, time.monotonic())
         self._vendor.received.append(request)
         self._answer(self._vendor.script(request))
 
@@ -177,7 +182,7 @@ class _Connection(asyncio.Protocol):
         headers = {name.lower(): value.strip() for name, value in pairs}
         self._vendor.requests += 1
         self._length = int(headers.get("content-length", "0"))
-        self._head = Request(method, path, headers, b"", self._vendor.requests, self._number, time.monotonic())
+        self._head = Request(method, path, headers, b"", self._vendor.requests, self.number, time.monotonic())
         self._cut = self._vendor.cut(self._head)
         return True
 

@@ -47,7 +47,7 @@ def confluent_heads(registry: str, topic: str) -> Mapping[str, bytes]:
 
 def register(registry: str, subject: str, schema: Any) -> int:
     """Register a schema, references resolved, and return its id."""
-    body = json.dumps({"schema": json.dumps(_plain(schema)), "schemaType": "AVRO"}).encode()
+    body = json.dumps({"schema": json.dumps(plain(schema)), "schemaType": "AVRO"}).encode()
     head = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
     with urlopen(Request(f"{registry}/subjects/{subject}/versions", body, head), timeout=30) as reply:
         found: int = json.load(reply)["id"]
@@ -92,8 +92,8 @@ def mixed(
         sequences[which] += 1
 
 
-def _plain(schema: Any) -> Any:
+def plain(schema: Any) -> Any:
     """The schema without what fastavro notes in it."""
     if isinstance(schema, dict):
-        return {name: _plain(part) for name, part in schema.items() if not name.startswith("__")}
-    return [_plain(part) for part in schema] if isinstance(schema, list) else schema
+        return {name: plain(part) for name, part in schema.items() if not name.startswith("__")}
+    return [plain(part) for part in schema] if isinstance(schema, list) else schema

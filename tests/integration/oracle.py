@@ -51,7 +51,9 @@ class Ledger:
 
     def produce(self, bootstrap: str, topic: str, records: Iterable[Made], *, partition: int | None = None) -> None:
         """Produce all and wait for their acks."""
-        producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "queue.buffering.max.messages": 200_000})
+        # Without idempotence a retry, as a new topic's first batches need, puts them behind later ones.
+        settings = {"enable.idempotence": True, "linger.ms": 5, "queue.buffering.max.messages": 200_000}
+        producer = Producer({"bootstrap.servers": bootstrap, **settings})
 
         def reported(made: Made) -> Callable[[KafkaError | None, Message], None]:
             def report(error: KafkaError | None, message: Message) -> None:

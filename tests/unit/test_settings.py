@@ -26,7 +26,7 @@ def settings(**variables: str) -> Settings:
     return load({**ENOUGH, **variables}, OF_SINKS, {})
 
 
-def problems(environ: dict[str, str] | None = None, **variables: str) -> dict[str, str]:
+def problems(environ: dict[str, str] | None = None, /, **variables: str) -> dict[str, str]:
     with pytest.raises(SettingsError) as refused:
         load({**(ENOUGH if environ is None else environ), **variables}, OF_SINKS, {})
     return {problem.variable: problem.message for problem in refused.value.problems}

@@ -90,8 +90,7 @@ def test_a_partition_may_be_lost_while_a_feed_is_renewed_for_a_batch_that_was_se
         return {1: Answer(500), 2: Answer(401)}.get(asked, Answer())
 
     async def until(rig: Rig) -> None:
-        await asyncio.sleep(3.0)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(2.0)
         await rig.consumer.lose(P1)
         await asyncio.sleep(30.0)
 
@@ -323,6 +322,7 @@ def _halved_sizes(endpoint: Endpoint, most: int, vendor: int) -> list[int]:
     async def until(rig: Rig) -> None:
         for _ in range(600):
             learned.append(rig.flow.desk.request_bytes(endpoint))
+            await asyncio.sleep(0.1)
 
     names = [f"event-{number:03}" for number in range(400)]
     play(lambda: Rig(records(names), script, sink=PlainSink(endpoints={"event": endpoint})), until)
