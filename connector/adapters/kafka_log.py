@@ -2,12 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 from msgspec import Struct
 
-from connector.adapters.kafka_client import Properties, look, quiet_logger, raised_kind, refused_settings
+from connector.adapters.kafka_client import (
+    Properties,
+    consumer_settings,
+    look,
+    quiet_logger,
+    raised_kind,
+    refused_settings,
+)
 from connector.adapters.kafka_records import Started, read
 from connector.domain.record import Partition, Record
 from connector.errors import KafkaFailed
@@ -74,16 +80,7 @@ def _extents(properties: Properties, topic: str, group: str) -> dict[Partition, 
 
 
 def _reader(properties: Properties, group: str) -> Consumer:
-    settings: dict[str, Any] = {
-        "isolation.level": "read_committed",
-        **properties,
-        "group.id": group,
-        "auto.offset.reset": "error",
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "enable.partition.eof": True,
-        "allow.auto.create.topics": False,
-    }
+    settings = {**consumer_settings(properties), "group.id": group, "enable.auto.commit": False}
     try:
         return Consumer(settings, logger=quiet_logger())
     except KafkaException as exc:

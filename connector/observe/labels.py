@@ -41,7 +41,7 @@ DRAINS = ("clean", "timeout")
 COMMITS = ("ok", "failed")
 FETCHES = ("fetched", "cached", "missing", "unavailable", "changed")
 TRIGGERS = ("count", "bytes", "time", "revoke", "shutdown")
-SPLITS = ("poison", "bad_request", "too_large", "unprocessable", "refused", "refused_setup", OTHER)
+SPLITS = ("poison", "bad_request", "too_large", "unprocessable", "refused", "refused_setup", "sink_fault", OTHER)
 PARTIALS = ("items", OTHER)
 ATTEMPTS = ("ok", "retry", "reject", "setup", "ambiguous")
 # What each answer usually comes to. Other pairs are counted too, but are no series before they happen.

@@ -1,7 +1,7 @@
 """Stage 5, deliver: one attempt of a batch, one verdict on it."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from connector.errors import Ambiguous, NotSent, SetupFailed
 from connector.pipeline.batch import Batch
 from connector.pipeline.clock import Clock
 from connector.pipeline.retry_after import retry_after_s
-from connector.sinks.contract import Attempt, Sink, Verdict
+from connector.sinks.contract import Attempt, Endpoint, Item, Sink, Verdict
 
 NONCE_BYTES = 16
 
@@ -70,7 +70,10 @@ class Sender:
         items, endpoint = batch.items(), batch.endpoint
         began_s = self._clock.monotonic_s()
         attempt = Attempt(batch.sends, self._clock.now_ms(), self._chance.randbytes(NONCE_BYTES), feeds)
-        request = sink.request(endpoint, items, attempt)
+        try:
+            request = sink.request(endpoint, items, attempt)
+        except Exception as fault:  # noqa: BLE001  a sink's own defect is met like a refusal of the content
+            return Attempted([Undetermined("sink_fault")] * len(items), 0, type(fault).__name__, 0, 0.0)
         status, error, asked_s = 0, "", None
         try:
             reply = await self._http.send(request, timeout_s=endpoint.timeout_s)
@@ -86,9 +89,15 @@ class Sender:
         else:
             status = reply.status
             asked_s = retry_after_s(reply.headers, self._clock.now_ms(), longest_s=self._longest_s)
-            if 300 <= status < 400:
-                verdict = SetupFault("redirect", f"status {status}")
-            else:
-                verdict = sink.read(endpoint, items, reply, attempt)
+            verdict = _read(sink, endpoint, items, reply, attempt)
         took_s = self._clock.monotonic_s() - began_s
         return Attempted(verdict, status, error, len(request.body), took_s, asked_s)
+
+
+def _read(sink: Sink, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict:
+    if 300 <= reply.status < 400:
+        return SetupFault("redirect", f"status {reply.status}")
+    try:
+        return sink.read(endpoint, items, reply, attempt)
+    except Exception:  # noqa: BLE001  nobody knows what such a reply said
+        return [Retryable("unreadable", ambiguous=True)] * len(items)

@@ -29,8 +29,7 @@ async def drain(
     """
     trim(holdings, lanes)
     for lane in lanes:
-        lane.draining = True
-        lane.wake()
+        lane.drain(on=True)
     try:
         while any(holding.open for holding in holdings):
             if clock.monotonic_s() >= until_s() or not (letters.pending or _hopeful(lanes, holdings, until_s())):
@@ -38,7 +37,7 @@ async def drain(
             await asyncio.sleep(LOOK_S)
     finally:
         for lane in lanes:
-            lane.draining = False
+            lane.drain(on=False)
     return True
 
 

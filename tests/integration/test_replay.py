@@ -34,6 +34,9 @@ class Scene:
         self.letters = f"{topic}.letters.segment"
         self.topic = topic
         env = segment_env(bootstrap, vendor.url, topic, group=topic, **more)
+        if more.get("KAFKA_GROUP_PROTOCOL") == "consumer":
+            # It joins at once; its timeouts are the broker's.
+            del env["KAFKA_SESSION_TIMEOUT_MS"], env["KAFKA_HEARTBEAT_INTERVAL_MS"]
         self.env = {"PATH": "/usr/bin:/bin", "COLUMNS": "200", **env}
 
     def put(self, made: Iterable[Made], **notes: str) -> int:
@@ -83,7 +86,7 @@ def on(mock: MockCluster, verdict: Verdict, test: Callable[[Scene, Ledger], Any]
         topic, ledger = mock.create_topic(named("events")), Ledger()
         mock.create_topic(f"{topic}.letters.segment")
         async with Vendor(segment(ledger, verdict)) as vendor:
-            await test(Scene(mock.bootstrap, vendor, topic, **more), ledger)
+            await test(Scene(mock.bootstrap, vendor, topic, KAFKA_GROUP_PROTOCOL="consumer", **more), ledger)
 
     asyncio.run(run())
 

@@ -1,0 +1,48 @@
+"""What a judgement leads to: final deliveries to the account, the others set aside."""
+
+from collections import deque
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from connector.domain.outcome import Rejected
+from connector.pipeline.aside import Aside, Asides
+from connector.pipeline.batch import Batch, Delivery
+from connector.pipeline.desk import Desk
+from connector.pipeline.judge import Judged
+from connector.pipeline.split import without
+
+
+class Flight(Struct, frozen=True, eq=False):
+    """The request of a lane: a new batch, or one that was set aside."""
+
+    batch: Batch
+    aside: Aside | None
+
+
+def settle(desk: Desk, asides: Asides, queue: deque[Delivery], flight: Flight, judged: Judged) -> None:
+    """Account for what is final and set aside what goes again, but for epochs that have ended."""
+    batch = flight.batch
+    taken = []
+    for delivery, outcome in judged.final:
+        if isinstance(outcome, Rejected):
+            desk.account.rejected(delivery, outcome, batch)
+        else:
+            taken.append(delivery)
+    if taken:
+        desk.account.delivered(batch, taken)
+    if judged.split:
+        desk.metrics.split(judged.split)
+    if taken and len(taken) < batch.count:
+        desk.metrics.partial_failure("items")
+    again = []
+    for one in judged.again:
+        rest = without(one.batch, _stale)
+        if rest is not None:
+            again.append(replace(one, batch=rest))
+            desk.metrics.retry(one.reason, max(0.0, one.not_before_s - desk.clock.monotonic_s()))
+    asides.replace(flight.aside, again, queue)
+
+
+def _stale(delivery: Delivery) -> bool:
+    return not delivery.opened.holding.live

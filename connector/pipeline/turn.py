@@ -1,0 +1,144 @@
+"""Whose turn it is in a lane: a batch that was set aside, or a new one cut from the queue; else how long to wait."""
+
+from collections import deque
+from collections.abc import Callable
+
+from connector.domain.outcome import Rejected
+from connector.pipeline.aside import Aside, Asides
+from connector.pipeline.batch import Batch, Delivery
+from connector.pipeline.cut import cut
+from connector.pipeline.desk import Desk
+from connector.pipeline.judge import Again, Now, convicted
+from connector.pipeline.settle import Flight, settle
+from connector.pipeline.split import first_and_rest, without
+from connector.sinks.contract import Endpoint
+
+FOREVER = float("inf")
+MOST_PROBED = 10
+
+
+class Turn:
+    """Chooses for one lane. `draining`: nothing waits for company any more; `wake` has the lane look again."""
+
+    def __init__(self, desk: Desk, queue: deque[Delivery], asides: Asides, wake: Callable[[], None]) -> None:
+        self.draining = False
+        self._desk = desk
+        self._queue = queue
+        self._asides = asides
+        self._wake = wake
+
+    def next(self) -> tuple[Flight | None, float]:
+        """Choose what to send now, else say how long to wait."""
+        desk, now_s = self._desk, self._desk.clock.monotonic_s()
+        if desk.stopped:
+            return None, FOREVER
+        flight, wait_s = self._next_aside(now_s)
+        if self._queue and (flight is None or self._stale_probe(flight)):
+            linger_s = 0.0 if flight else self._linger_s(now_s)
+            if linger_s > 0.0:
+                return None, min(wait_s, linger_s)
+            new, gate_s = self._next_new(now_s)
+            flight, wait_s = new or flight, min(wait_s, gate_s)
+        if flight is None:
+            return None, wait_s
+        batch = self._timely(flight)
+        return (Flight(batch, flight.aside), 0.0) if batch is not None else (None, 0.0)
+
+    def _next_aside(self, now_s: float) -> tuple[Flight | None, float]:
+        """Choose among what was set aside the first that may go; as a probe the least tried one."""
+        wait_s, probes = FOREVER, list[Aside]()
+        for aside in self._asides.in_turn(self._probed()):
+            batch = aside.batch
+            gate = self._desk.gate(batch.endpoint)
+            if batch.accusation and batch.accusation in gate.circuit.guilty:
+                now = Now(now_s, self._desk.clock.now_ms(), True, self._desk.chance)
+                judged = convicted(batch, now, self._desk.policy)
+                settle(self._desk, self._asides, self._queue, Flight(batch, aside), judged)
+                return None, 0.0
+            due_s = aside.not_before_s - now_s
+            if due_s <= 0.0:
+                due_s = gate.wait_s(now_s, self, suspect=batch.faults > 0)
+                if due_s <= 0.0:
+                    if gate.circuit.state == "closed":
+                        return Flight(batch, aside), 0.0
+                    probes.append(aside)
+                    continue
+                gate.await_turn(self, self._wake)
+            wait_s = min(wait_s, due_s)
+        if not probes:
+            return None, wait_s
+        least = min(probes, key=lambda aside: aside.batch.tried)
+        parts = first_and_rest(least.batch)
+        if len(parts) == 1:
+            return Flight(least.batch, least), 0.0
+        apart = [Again(part, least.not_before_s, least.blocks, "split") for part in parts]
+        self._asides.replace(least, apart, self._queue)
+        return None, 0.0
+
+    def _probed(self) -> list[str]:
+        """Quotas that are open or halted: their probes are singles, of content that was tried as little as possible.
+
+        What failed may be the reason why it fails; a probe of something else tells.
+        """
+        return [quota for quota, gate in self._desk.gates.items() if gate.circuit.state != "closed"]
+
+    def _stale_probe(self, flight: Flight) -> bool:
+        """Whether something that was not tried yet would make a better probe."""
+        probe = self._desk.gate(flight.batch.endpoint).circuit.state != "closed"
+        return probe and flight.batch.tried > 0 and len(self._asides) < MOST_PROBED
+
+    def _next_new(self, now_s: float) -> tuple[Flight | None, float]:
+        probed = self._probed()
+        blocked = self._asides.blocked(probed)
+        wait_s = FOREVER
+
+        def may_send(endpoint: Endpoint) -> bool:
+            nonlocal wait_s
+            if endpoint.quota in blocked:
+                return False
+            gate = self._desk.gate(endpoint)
+            due_s = gate.wait_s(now_s, self)
+            if due_s > 0.0:
+                wait_s = min(wait_s, due_s)
+                gate.await_turn(self, self._wake)
+            return due_s <= 0.0
+
+        desk = self._desk
+        batch = cut(
+            self._queue,
+            desk.sink.endpoints,
+            may_send,
+            desk.request_bytes,
+            self._asides.held,
+            "revoke" if self.draining else "time",
+            lambda endpoint: endpoint.quota in probed,
+        )
+        return (None if batch is None else Flight(batch, None)), wait_s
+
+    def _linger_s(self, now_s: float) -> float:
+        """How long the first delivery of the queue may still wait for company."""
+        first = self._queue[0]
+        limits = self._desk.sink.endpoints[first.payload.endpoint].limits
+        if self.draining or len(self._queue) >= limits.items or len(self._queue) >= self._desk.ahead:
+            return 0.0
+        if sum(len(delivery.payload.body) for delivery in self._queue) >= limits.request_bytes:
+            return 0.0
+        return first.since_s + limits.linger_s - now_s
+
+    def _timely(self, flight: Flight) -> Batch | None:
+        """Give up deliveries that are too old to be sent; return what is left of the batch."""
+        now_ms, batch = self._desk.clock.now_ms(), flight.batch
+        late = [one for one in batch.deliveries() if one.deadline_ms is not None and one.deadline_ms < now_ms]
+        if not late:
+            return batch
+        for delivery in late:
+            bound_ms = delivery.payload.not_after_ms
+            reason = "too_old" if bound_ms is not None and bound_ms < now_ms else "expired"
+            self._desk.account.rejected(delivery, Rejected(reason), batch)
+        gone = frozenset(late)
+        rest = without(batch, gone.__contains__)
+        if flight.aside is not None:
+            kept = [] if rest is None else [Again(rest, flight.aside.not_before_s, flight.aside.blocks, "")]
+            self._asides.replace(flight.aside, kept, self._queue)
+            return None
+        return rest
