@@ -44,7 +44,7 @@ def run() -> None:
 
     plan = read_plan(os.environ)
     configure(plan.settings.connector.log_level, plan.settings.connector.log_format, sys.stderr)
-    raise typer.Exit(in_loop(serve(plan)))
+    in_loop(serve(plan))
 
 
 @app.command()
@@ -98,7 +98,7 @@ def replay(
     if sink not in plan.settings.delivery:
         raise typer.BadParameter(f"{sink} is not in CONNECTOR_SINKS", param_hint="--sink")
     configure("error" if sys.stdout.isatty() else plan.settings.connector.log_level, "auto", sys.stderr)
-    raise typer.Exit(in_loop(deliver_again(plan, ask)))
+    in_loop(deliver_again(plan, ask))
 
 
 @app.command()
@@ -116,16 +116,27 @@ def demo(
     from connector.observe.logs import configure
 
     configure("error", "auto", sys.stderr)
-    raise typer.Exit(in_loop(show(seconds, rate, seed)))
+    in_loop(show(seconds, rate, seed))
 
 
-def in_loop(work: Coroutine[object, object, int]) -> int:
-    """Run to the end on the fastest event loop there is."""
+def in_loop(work: Coroutine[object, object, int]) -> None:
+    """Run to the end on the fastest event loop there is, and exit with the code it returns.
+
+    Threads that still wait for a Kafka that does not answer are left behind: nothing of theirs is of use any more.
+    """
+
+    async def then_leave() -> None:
+        code = await work
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
     if sys.platform == "win32":
-        return asyncio.run(work)
-    import uvloop
+        asyncio.run(then_leave())
+    else:
+        import uvloop
 
-    return uvloop.run(work)
+        uvloop.run(then_leave())
 
 
 def main() -> None:

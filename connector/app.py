@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from connector.adapters.clock import SystemClock
 from connector.adapters.http_client import HttpClient
 from connector.adapters.http_transport import HttpOptions
+from connector.adapters.kafka_client import refused_property
 from connector.adapters.kafka_consumer import KafkaConsumer
 from connector.adapters.kafka_producer import KafkaProducer
 from connector.adapters.kafka_starts import BrokerStarts
@@ -20,6 +21,7 @@ from connector.adapters.schema_files import load_schemas
 from connector.adapters.schema_registry import RegistryOptions, SchemaRegistry
 from connector.environment import parse_duration_s
 from connector.errors import Problem, SchemaMissing, SettingsError
+from connector.kafka_settings import variable_name
 from connector.observe.metrics import Metrics
 from connector.pipeline.consume import Consumer, Owner
 from connector.pipeline.decode import Decoder, Schemas
@@ -66,6 +68,9 @@ def read_plan(environ: Mapping[str, str]) -> Plan:
     except (OSError, ValueError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else str(fault)
         problems.append(Problem("CONNECTOR_EVENTS", f"cannot be used: {reason}"))
+    refused = refused_property(settings.kafka) if settings is not None else None
+    if refused is not None:
+        problems.append(Problem(variable_name(refused or "*"), "the Kafka client refuses what it is set to"))
     if problems or settings is None:
         raise SettingsError(problems)
     return Plan(settings, sinks, event_map, environ)

@@ -78,9 +78,23 @@ def commit_report(error: KafkaError | None, offsets: list[TopicPartition]) -> Co
 
 def refused_settings(exc: KafkaException) -> KafkaFailed:
     """Name the property the client would not start with, without its value."""
+    return KafkaFailed(f"the Kafka client refuses {_refused_property(exc) or 'its settings'}")
+
+
+def refused_property(properties: Properties) -> str | None:
+    """Have the client read its properties, without a connection; return the name of the one it refuses, "" unknown."""
+    try:
+        Consumer(consumer_settings({**properties, "group.id": "connector-look"}), logger=quiet_logger()).close()
+    except KafkaException as exc:
+        return _refused_property(exc)
+    return None
+
+
+def _refused_property(exc: KafkaException) -> str:
     error = exc.args[0] if exc.args else None
-    named = re.search(r'property "([^"]+)"', error.str() if isinstance(error, KafkaError) else "")
-    return KafkaFailed(f"the Kafka client refuses {named[1] if named else 'its settings'}")
+    text = error.str() if isinstance(error, KafkaError) else ""
+    named = re.search(r'property "([^"]+)"', text) or re.search(r"\b([a-z]+(?:\.[a-z]+)+)\b", text)
+    return named[1] if named else ""
 
 
 async def topic_partitions(properties: Properties, topic: str, timeout_s: float = 10.0) -> int:
