@@ -44,9 +44,7 @@ class Gate:
         circuit = self.circuit
         if circuit.state != "closed":
             wait_s = circuit.wait_s(now_s, suspect=suspect, probing=self._probe is not None)
-            if wait_s > 0.0:
-                return wait_s
-            if holder == self._last_prober and len(self._waiting) > 1:
+            if wait_s <= 0.0 and holder == self._last_prober and len(self._waiting) > 1:
                 wait_s = max(0.0, circuit.probe_at_s + ROTATION_S - now_s)
             return max(wait_s, self.not_before_s - now_s)
         if self.not_before_s > now_s:
