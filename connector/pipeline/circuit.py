@@ -54,7 +54,7 @@ class Circuit:
             return 0.0
         return max(0.0, self.probe_at_s - now_s)
 
-    def start(self, *, suspect: bool) -> None:
+    def start(self, *, suspect: bool = False) -> None:
         """Note that a request starts; while open it is the probe, while halted perhaps the one that decides."""
         if self.state == "open":
             self.state = "half_open"
