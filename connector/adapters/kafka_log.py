@@ -40,7 +40,7 @@ async def read_between(properties: Properties, extents: Mapping[Partition, Exten
     ends = {partition: extent.end for partition, extent in extents.items() if extent.start < extent.end}
     if not ends:
         return
-    consumer = _reader(properties, "connector-look")
+    consumer = _reader(properties, "look")
     started: Started = {(partition.topic, partition.number): partition for partition in ends}
     try:
         consumer.assign([TopicPartition(p.topic, p.number, extents[p].start) for p in ends])

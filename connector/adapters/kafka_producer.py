@@ -43,11 +43,12 @@ class KafkaProducer:
         self._client = client
         self._settings: dict[str, Any] = {
             "client.id": "connector-dead-letters",
-            "linger.ms": 5,
             "compression.type": "lz4",
             **properties,
             "acks": "all",
             "enable.idempotence": True,
+            # A batch over the topic's limit fails as a whole: alone, only what is too large itself is found so.
+            "batch.num.messages": 1,
             "message.timeout.ms": round(message_timeout_s * 1000),
         }
         self._producer: Producer | None = None

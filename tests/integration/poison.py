@@ -155,16 +155,21 @@ def _contents() -> Iterator[Case]:
         yield Case(name, _start(name) + text(content) + _NOTHING, reason, schema=_JSON)
 
 
-def good(identifier: str, sequence: int) -> Made:
+def good(identifier: str, sequence: int, key: bytes = b"user-1") -> Made:
     """A good neighbour."""
-    return Case(identifier, _start(identifier) + _NOTHING, schema=_PLAIN).made(sequence)
+    return Case(identifier, _start(identifier) + _NOTHING, schema=_PLAIN, key=key).made(sequence)
 
 
-def schema_folder(folder: Path, found: list[Case]) -> Path:
+def userless(identifier: str, sequence: int, key: bytes = b"user-1") -> Made:
+    """A record that is an event, of nobody."""
+    return Case(identifier, _start(identifier, user="") + _NOTHING, schema=_PLAIN, key=key).made(sequence)
+
+
+def schema_folder(folder: Path) -> Path:
     """Fill a folder with the published schemas and those of the cases."""
     made = folder / "schemas"
     shutil.copytree(AVRO, made)
-    for at, case in enumerate(found):
+    for at, case in enumerate(cases()):
         if case.schema is not None:
             (made / f"case-{at}.avsc").write_text(json.dumps(case.schema))
     return made

@@ -32,7 +32,7 @@ def test_every_poison_becomes_one_letter_byte_for_byte_and_its_neighbours_are_de
         for number, case in enumerate(poison):
             records += [case.made(2 * number), good(f"good-{number}", 2 * number + 1)]
         await trial.produce(records, partition=0)
-        more = {"CONNECTOR_SCHEMA_DIR": str(schema_folder(tmp_path, poison)), "CONNECTOR_SCHEMA_GRACE": "0s"}
+        more = {"CONNECTOR_SCHEMA_DIR": str(schema_folder(tmp_path)), "CONNECTOR_SCHEMA_GRACE": "0s"}
         async with Vendor(segment(ledger)) as vendor:
             with trial.watch() as watch:
                 async with Connector(trial.env(vendor, **more), tmp_path) as connector:

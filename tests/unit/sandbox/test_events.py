@@ -1,0 +1,41 @@
+"""Generated events: one seed decides them, and each is one that the connector reads."""
+
+from collections import Counter
+from itertools import islice
+
+from connector.adapters.schema_files import load_schemas
+from connector.domain.events import Event
+from connector.domain.record import Partition, Record
+from connector.errors import SchemaMissing, Undecodable
+from connector.pipeline.decode import Decoder, Ignored
+from connector.sandbox.events import events, schema_folder
+
+
+class NoRegistry:
+    async def fetch(self, schema_id: int) -> list[str]:
+        raise SchemaMissing
+
+
+def test_a_seed_decides_every_byte() -> None:
+    assert list(islice(events(3), 200)) == list(islice(events(3), 200))
+    assert list(islice(events(3), 200)) != list(islice(events(4), 200))
+
+
+def test_events_are_of_several_kinds_and_few_are_of_no_use() -> None:
+    decoder = Decoder(NoRegistry(), fingerprints=load_schemas(schema_folder()).values())
+    found: Counter[str] = Counter()
+    users: set[bytes] = set()
+    for offset, made in enumerate(islice(events(1), 5000)):
+        users.add(made.key)
+        try:
+            event = decoder.decode(Record(Partition("t", 0), offset, 5, made.key, made.value))
+        except Undecodable as fault:
+            found[fault.reason] += 1
+            continue
+        found[event.reason if isinstance(event, Ignored) else type(event).__name__] += 1
+        if isinstance(event, Event):
+            assert event.message_id == made.id
+    assert {"Track", "Page", "Screen", "Identify", "Group", "Alias", "tombstone"} <= found.keys()
+    undecodable = sum(found.values()) - sum(found[kind] for kind in ("Track", "Page", "Screen", "Identify", "Group"))
+    assert undecodable - found["Alias"] - found["tombstone"] in range(1, 50)
+    assert len(users) > 400
