@@ -83,8 +83,9 @@ def refused_settings(exc: KafkaException) -> KafkaFailed:
 
 def refused_property(properties: Properties) -> str | None:
     """Have the client read its properties, without a connection; return the name of the one it refuses, "" unknown."""
+    unconnected = {name: value for name, value in properties.items() if name != "bootstrap.servers"}
     try:
-        Consumer(consumer_settings({**properties, "group.id": "connector-look"}), logger=quiet_logger()).close()
+        Consumer(consumer_settings({**unconnected, "group.id": "connector-look"}), logger=quiet_logger()).close()
     except KafkaException as exc:
         return _refused_property(exc)
     return None
@@ -126,7 +127,7 @@ def look(properties: Properties, topic: str, timeout_s: float) -> Look:
 
     A consumer's question does not make the topic, where a producer's does if the broker allows it.
     """
-    settings = {**properties, "allow.auto.create.topics": False, "group.id": "connector-look"}
+    settings = {**consumer_settings(properties), "enable.auto.commit": False, "group.id": "connector-look"}
     try:
         asked = Consumer(settings, logger=quiet_logger())
     except KafkaException as exc:

@@ -3,8 +3,6 @@
 import asyncio
 import faulthandler
 import hashlib
-import os
-import signal
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,7 +14,8 @@ from connector.adapters.clock import SystemClock
 from connector.adapters.kafka_client import topic_exists
 from connector.adapters.status_server import StatusServer
 from connector.app import Plan, Process, letters_topic, make_metrics
-from connector.errors import ConnectorError, KafkaFailed
+from connector.commands.signals import on_signals
+from connector.errors import ConnectorError, KafkaFailed, SchemaChanged
 from connector.observe.metrics import Metrics
 from connector.observe.status import Check, SinkStatus
 from connector.pipeline.flow import Flow
@@ -113,11 +112,23 @@ class Run:
                 elif sink not in self._missing_topics:
                     self._missing_topics[sink] = f"topic {topic} does not exist; create it"
                     log.error("the dead-letter topic does not exist; create it", letters_topic=topic, sink=sink)
+            await self._confirm_schemas()
             for name, check in self.checks().items():
                 self._metrics.ready(name, check.ok)
             self._metrics.connections(self._process.http.open_connections())
             self._metrics.schema_cache(len(self._process.decoder))
             await asyncio.sleep(LOOK_S)
+
+    async def _confirm_schemas(self) -> None:
+        """Compare schemas that came from the disk once the registry answers; one that differs halts every flow."""
+        if self._process.registry is None:
+            return
+        try:
+            await self._process.registry.revalidate()
+        except SchemaChanged as failure:
+            for flow in self.flows.values():
+                flow.distrust(str(failure))
+            log.error("a schema kept on disk is not the registry's; nothing is delivered", error=str(failure))
 
 
 async def run(plan: Plan) -> int:
@@ -129,7 +140,7 @@ async def run(plan: Plan) -> int:
     serving = Run(plan, process, metrics)
     connector = plan.settings.connector
     server = StatusServer(connector.http_host, connector.http_port, serving, registry)
-    _on_signals(serving)
+    on_signals(serving.stop)
     await server.start()
     log.info("started", version=__version__, sinks=[sink.name for sink in plan.sinks], http_port=server.port)
     for warning in plan.settings.warnings:
@@ -144,22 +155,6 @@ async def run(plan: Plan) -> int:
         await server.stop()
     log.info("stopped", version=__version__)
     return 0
-
-
-def _on_signals(serving: Run) -> None:
-    """Have the first SIGTERM or SIGINT drain, and the second end the process where it stands."""
-    asked = False
-
-    def received(number: signal.Signals) -> None:
-        nonlocal asked
-        if asked:
-            os._exit(128 + number)
-        asked = True
-        serving.stop()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, received, number)
 
 
 def _fingerprint(plan: Plan) -> str:

@@ -43,6 +43,7 @@ class Desk:
         self.feeds = Feeds(sink.feeds, outside.http, outside.clock, outside.chance)
         self.lookups = Lookups(sink.lookups, outside.http, outside.clock, outside.chance)
         self.last_error = ""
+        self.distrusted = False
         self._reload = outside.reload
         self._learned: dict[str, int] = {}
         self._taken: dict[str, int] = {}
@@ -51,8 +52,8 @@ class Desk:
 
     @property
     def stopped(self) -> bool:
-        """Whether the guard has ended all sending."""
-        return self.account.letters.guard.tripped
+        """Whether all sending has ended: by the guard, or because what was decoded cannot be trusted."""
+        return self.distrusted or self.account.letters.guard.tripped
 
     def gate(self, endpoint: Endpoint) -> Gate:
         return self.gates[endpoint.quota]

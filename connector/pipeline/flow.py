@@ -91,11 +91,17 @@ class Flow:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self.account.report()
 
     def stop(self) -> None:
         """Take nothing more in; `run` drains, one budget for all, and returns."""
         self._stopping = True
         self._stop_by_s = min(self._stop_by_s, self._clock.monotonic_s() + self.options.drain_s)
+
+    def distrust(self, reason: str) -> None:
+        """Send and take nothing more: a schema was not what it seemed. Nothing further is committed either."""
+        self.schemas.changed = reason
+        self.desk.distrusted = True
 
     def trouble(self) -> Mapping[str, str]:
         """Return what keeps the flow from delivering, by the check it fails."""
@@ -214,7 +220,7 @@ class Flow:
         holdings = self.ledger.holdings
         store = offsets(holdings.values(), self._stored)
         self._stored.update(store)
-        everything = letters.guard.tripped or letters.pending > MOST_LETTERS
+        everything = self.desk.stopped or letters.pending > MOST_LETTERS
         pause, resume = self.throttle.orders(holdings, self.schemas.waiting.keys(), everything=everything)
         self.account.report()
         if self._report.due():

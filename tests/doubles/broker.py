@@ -38,10 +38,9 @@ class ListProducer:
             future.set_result(None)
 
     def noted(self, name: str) -> list[str]:
-        """Return one of our headers of every letter."""
-        return [
-            text.decode() for one in self.letters for key, text in one.headers if key == f"connector.{name}" if text
-        ]
+        """Return one of our headers of every letter, the last of that name, "" where it is empty or missing."""
+        found = [dict(one.headers).get(f"connector.{name}") for one in self.letters]
+        return [(text or b"").decode() for text in found]
 
 
 class ListConsumer:

@@ -1,5 +1,7 @@
 """Whether a vendor answers at all, by plain sequences."""
 
+from itertools import pairwise
+
 import pytest
 
 from connector.pipeline.circuit import Circuit
@@ -76,7 +78,7 @@ def test_probes_come_at_1_2_4_and_8_seconds_and_after_a_minute_twice_a_minute() 
     times = [at_s - 100.0 for at_s in probes(opened_at(100.0), 100.0, 100.0 + 3600.0)]
     assert times[:9] == [1.0, 3.0, 7.0, 15.0, 23.0, 31.0, 39.0, 47.0, 55.0]
     late = [at_s for at_s in times if at_s > 64.0]
-    assert all(later - earlier == 30.0 for earlier, later in zip(late, late[1:], strict=False))
+    assert all(later - earlier == 30.0 for earlier, later in pairwise(late))
 
 
 def test_nothing_starts_beside_a_probe() -> None:

@@ -152,7 +152,9 @@ def test_a_blocked_endpoint_does_not_hold_up_another_but_its_keys() -> None:
 def test_the_trigger_is_count_bytes_or_the_one_given() -> None:
     few = {"event": replace(EVENT, limits=replace(LIMITS, items=2))}
     made = [delivery(b"a"), delivery(b"b"), delivery(b"c")]
-    assert [batch.trigger for batch in (_cut(made, endpoints=few)[0], _cut(made, most=7)[0], _cut(made)[0]) if batch] == [
+    assert [
+        batch.trigger for batch in (_cut(made, endpoints=few)[0], _cut(made, most=7)[0], _cut(made)[0]) if batch
+    ] == [
         "count",
         "bytes",
         "time",

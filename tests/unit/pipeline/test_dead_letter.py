@@ -14,7 +14,9 @@ from tests.doubles import clock
 from tests.doubles.broker import ListProducer
 from tests.unit.pipeline.making import P0, silent_metrics
 
-RECORD = Record(P0, 7, 1_700_000_000_123, b"\xffkey", b"\x00\x00\x00\x00\x2avalue", (("trace", b"\xfe"), ("trace", None)))
+RECORD = Record(
+    P0, 7, 1_700_000_000_123, b"\xffkey", b"\x00\x00\x00\x00\x2avalue", (("trace", b"\xfe"), ("trace", None))
+)
 
 
 def opened(record: Record = RECORD, *failures: Failure) -> OpenRecord:
@@ -39,8 +41,8 @@ def test_a_letter_carries_the_record_byte_for_byte() -> None:
 
 def test_a_letter_says_where_the_record_was_and_what_became_of_it() -> None:
     failures = (
-        Failure("user", Rejected("refused", "code 7"), 3, 1_700_000_000_999),
-        Failure("event", Rejected("expired"), 5),
+        Failure("user", Rejected("refused", "code 7"), attempts=3, first_failure_ms=1_700_000_000_999),
+        Failure("event", Rejected("expired"), attempts=5),
     )
     found = notes(letter_of(opened(RECORD, *failures)))
     assert {
@@ -91,9 +93,7 @@ def send(producer: ListProducer, within_s: float, record: OpenRecord | None = No
     """Send one letter and wait; `written` tells whether the record was marked."""
 
     async def main() -> Letters:
-        made = Letters(
-            producer, Guard(on=guard), clock.LoopClock(), random.Random(1), silent_metrics(), WRITTEN.append
-        )
+        made = Letters(producer, Guard(on=guard), clock.LoopClock(), random.Random(1), silent_metrics(), WRITTEN.append)
         one = record or opened()
         made.send(one, letter_of(one))
         await asyncio.sleep(within_s)

@@ -33,7 +33,12 @@ def failing(batch: Batch, times: int, *, healthy: bool = False, since_s: float =
     return again
 
 
-@given(st.lists(OUTCOMES, min_size=1, max_size=12), st.booleans(), st.integers(0, 8), st.sampled_from(["resend", "dead_letter"]))
+@given(
+    st.lists(OUTCOMES, min_size=1, max_size=12),
+    st.booleans(),
+    st.integers(0, 8),
+    st.sampled_from(["resend", "dead_letter"]),
+)
 def test_every_delivery_is_final_or_goes_again_and_keeps_its_order(
     outcomes: Sequence[Outcome], healthy: bool, failures: int, ambiguous: str
 ) -> None:

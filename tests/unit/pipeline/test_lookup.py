@@ -74,9 +74,7 @@ def test_a_feed_stays_on_its_last_good_value() -> None:
 
 
 def test_a_feed_that_cannot_be_reached_is_asked_again() -> None:
-    value, _ = keep_fresh(
-        lambda sent: Answer(error=NotSent("dns")) if sent.at_s < 100 else Answer(body=b"v2"), 200.0
-    )
+    value, _ = keep_fresh(lambda sent: Answer(error=NotSent("dns")) if sent.at_s < 100 else Answer(body=b"v2"), 200.0)
     assert value == b"v2"
 
 

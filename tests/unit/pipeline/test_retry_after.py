@@ -48,7 +48,9 @@ def test_what_asks_for_no_wait_that_makes_sense_is_none(text: str) -> None:
     assert ask(text) is None
 
 
-@pytest.mark.parametrize(("text", "wait_s"), [("5", 5.0), (" 5 ", 5.0), ("0.5", 0.5), ("1000000000", 900.0), ("900", 900.0)])
+@pytest.mark.parametrize(
+    ("text", "wait_s"), [("5", 5.0), (" 5 ", 5.0), ("0.5", 0.5), ("1000000000", 900.0), ("900", 900.0)]
+)
 def test_seconds_are_taken_up_to_a_quarter_of_an_hour(text: str, wait_s: float) -> None:
     assert ask(text) == wait_s
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 
 from msgspec.structs import replace
 
@@ -21,18 +21,23 @@ class Waits:
         self.known: list[int] = []
         self.missing: list[tuple[int, float]] = []
         self._answer = answer
-        self.waits = SchemaWait(
-            self.decoder, clock.LoopClock(), random.Random(1), 60.0, self._known, lambda one: self._missing(one)
-        )
+        self.waits = SchemaWait(self.decoder, clock.LoopClock(), random.Random(1), 60.0, self._known, self._missing)
 
     def _ask(self, schema: int) -> None:
         error = self._answer(asyncio.get_running_loop().time())
         if error is not None:
             raise error
 
-    def _known(self, records: object) -> None:
-        assert isinstance(records, list) or hasattr(records, "__iter__")
-        self.known += [one.record.offset for one in records]
+    def _known(self, records: Iterable[OpenRecord]) -> None:
+        """Take records up again as a flow does: from the first whose schema is still unknown, all of them wait."""
+        for one in records:
+            partition = one.record.partition
+            if partition in self.waits.waiting:
+                self.waits.waiting[partition].append(one)
+            elif 7 in self.decoder.known:
+                self.known.append(one.record.offset)
+            else:
+                self.waits.hold(one, 7)
 
     def _missing(self, one: OpenRecord) -> None:
         self.missing.append((one.record.offset, asyncio.get_running_loop().time()))

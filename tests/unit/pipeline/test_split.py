@@ -76,7 +76,9 @@ def requests_until_settled(size: int, bad: set[int]) -> tuple[int, list[bytes]]:
     return requests, refused
 
 
-@given(st.integers(1, 200).flatmap(lambda size: st.tuples(st.just(size), st.sets(st.integers(0, size - 1), min_size=1))))
+@given(
+    st.integers(1, 200).flatmap(lambda size: st.tuples(st.just(size), st.sets(st.integers(0, size - 1), min_size=1)))
+)
 def test_k_bad_of_n_are_found_in_few_requests(drawn: tuple[int, set[int]]) -> None:
     size, bad = drawn
     requests, refused = requests_until_settled(size, bad)

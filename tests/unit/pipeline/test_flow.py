@@ -1,0 +1,267 @@
+"""A whole flow: offsets, revokes, letters, halts, in virtual time."""
+
+import asyncio
+
+from msgspec.structs import replace
+
+from connector.errors import SchemaMissing
+from connector.pipeline.options import Options
+from tests.doubles.http import Answer, Sent
+from tests.unit.pipeline.making import EVENT, LIMITS, P0, P1, PlainSink
+from tests.unit.pipeline.rig import Rig, play, records, seconds
+
+OPTIONS = Options(letters_topic="letters", lanes=4)
+
+
+def now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def test_everything_is_delivered_skipped_or_a_letter_and_the_offset_reaches_the_end() -> None:
+    names = ["a", "skip", "bad", "!", "b"]
+    rig = play(lambda: Rig(records(names)), seconds(5.0))
+    assert sorted(rig.http.bodies) == [b"a", b"b"]
+    assert sorted(rig.producer.noted("reason")) == ["malformed", "no_name"]
+    assert rig.stored[P0] == 5
+
+
+def test_the_offset_never_passes_a_record_that_is_open() -> None:
+    """`slow` is taken after 60 s; all others at once."""
+    names = ["a", "b", "slow", "c", "d"]
+
+    def script(sent: Sent) -> Answer:
+        return Answer(500 if b"slow" in sent.bodies and sent.at_s < 60.0 else 200)
+
+    stored_early: list[int] = []
+
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(50.0)
+        stored_early.append(rig.stored[P0])
+        await asyncio.sleep(100.0)
+
+    rig = play(lambda: Rig(records(names), script, options=replace(OPTIONS, lanes=16)), until)
+    assert stored_early[0] <= 2
+    assert rig.stored[P0] == 5
+    offsets = [offset for _, offset in rig.consumer.history]
+    assert offsets == sorted(offsets)
+
+
+def test_the_offset_moves_after_the_letter_is_acknowledged() -> None:
+    moments: list[tuple[int, int]] = []
+
+    async def until(rig: Rig) -> None:
+        rig.producer.refuse = lambda letter: "timed_out" if now_s() < 60.0 else ""
+        await asyncio.sleep(50.0)
+        moments.append((rig.stored.get(P0, 0), len(rig.producer.letters)))
+        assert rig.flow.trouble()["dead_letters"]
+        await asyncio.sleep(60.0)
+        moments.append((rig.stored[P0], len(rig.producer.letters)))
+
+    play(lambda: Rig(records(["bad"])), until)
+    assert moments == [(0, 0), (1, 1)]
+
+
+def test_a_translator_that_refuses_everything_is_halted_at_fifty_letters() -> None:
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(60.0)
+        assert "guard" in rig.flow.trouble()
+        assert rig.consumer.paused == {P0}
+
+    rig = play(lambda: Rig(records([f"bad{number}" for number in range(1000)])), until)
+    assert len(rig.producer.letters) == 50
+    assert rig.stored[P0] == 50
+
+
+def test_hours_of_outage_that_end_with_everything_expired_do_not_halt() -> None:
+    options = replace(OPTIONS, max_age_s=3600.0)
+    script = lambda sent: Answer(503 if sent.at_s < 5 * 3600.0 else 200)  # noqa: E731
+    rig = play(
+        lambda: Rig(records([f"e{number}" for number in range(300)]), script, options=options), seconds(6 * 3600.0)
+    )
+    assert rig.producer.noted("reason") == ["expired"] * 300
+    assert rig.stored[P0] == 300
+    assert not rig.flow.account.letters.guard.tripped
+
+
+def test_k_bad_of_a_hundred_in_a_flow_are_exactly_the_letters() -> None:
+    names = [f"e{number}" for number in range(100)]
+    bad = {b"e3", b"e50", b"e99"}
+    script = lambda sent: Answer(400 if bad & set(sent.bodies) else 200)  # noqa: E731
+    rig = play(lambda: Rig(records(names), script, options=replace(OPTIONS, lanes=1)), seconds(60.0))
+    assert {letter.value for letter in rig.producer.letters} == bad
+    assert len(rig.http.sent) <= 49, "2 k (ceil(log2 n) + 1) + 1"
+    assert rig.stored[P0] == 100
+
+
+# Retry-After
+
+
+def test_no_lane_starts_a_request_before_the_time_asked_for() -> None:
+    script = lambda sent: Answer(429, headers={"retry-after": "5"}) if sent.at_s < 1.0 else Answer()  # noqa: E731
+    sink = PlainSink({"event": replace(EVENT, limits=replace(LIMITS, items=1))})
+    rig = play(lambda: Rig(records([f"e{number}" for number in range(40)]), script, sink=sink), seconds(60.0))
+    first = rig.http.sent[0].at_s
+    starts = [sent.at_s for sent in rig.http.sent]
+    early = [at_s for at_s in starts if at_s < 1.0]
+    assert len(early) <= 4
+    assert min(at_s for at_s in starts if at_s > 1.0) >= first + 0.1 + 5.0
+    assert rig.stored[P0] == 40
+    assert rig.producer.letters == []
+
+
+def test_an_outage_is_probed_twice_a_minute_and_fills_no_letters() -> None:
+    script = lambda sent: Answer(503 if sent.at_s < 3600.0 else 200)  # noqa: E731
+    rig = play(lambda: Rig(records([f"e{number}" for number in range(400)]), script), seconds(3600.0 + 120.0))
+    hour = [sent.at_s for sent in rig.http.sent if 300.0 <= sent.at_s < 3600.0]
+    assert len(hour) <= 2 * 55 + 1
+    assert rig.producer.letters == []
+    assert rig.stored[P0] == 400
+
+
+# Set-up faults
+
+
+def test_refused_credentials_halt_the_sink_without_a_letter_until_they_are_mended() -> None:
+    good = PlainSink(token="new")
+    script = lambda sent: Answer(200 if sent.headers["token"] == "new" else 401)  # noqa: E731
+    trouble: list[str] = []
+
+    def reload() -> PlainSink:
+        return good if now_s() > 300.0 else PlainSink()
+
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(200.0)
+        trouble.extend(rig.flow.trouble())
+        assert rig.stored.get(P0, 0) == 0
+        await asyncio.sleep(300.0)
+
+    rig = play(lambda: Rig(records([f"e{number}" for number in range(50)]), script, reload=reload), until)
+    assert trouble == ["vendor"]
+    assert rig.producer.letters == []
+    assert rig.stored[P0] == 50
+    late = [sent.at_s for sent in rig.http.sent if 120.0 < sent.at_s < 300.0]
+    assert len(late) <= 4, "probes come once a minute by then"
+
+
+def test_a_403_for_one_items_content_costs_that_item_alone() -> None:
+    names = [f"e{number}" for number in range(200)]
+    script = lambda sent: Answer(403 if b"e77" in sent.bodies else 200)  # noqa: E731
+    rig = play(lambda: Rig(records(names), script), seconds(600.0))
+    assert [letter.value for letter in rig.producer.letters] == [b"e77"]
+    assert rig.producer.noted("reason") == ["refused"]
+    assert rig.stored[P0] == 200
+
+
+def test_a_redirect_is_no_address_to_go_to() -> None:
+    script = lambda sent: Answer(302, headers={"location": "https://elsewhere.example/"})  # noqa: E731
+    rig = play(lambda: Rig(records(["a", "b"]), script), seconds(60.0))
+    assert {sent.to for sent in rig.http.sent} == {"event"}
+    assert rig.producer.letters == []
+    assert rig.stored.get(P0, 0) == 0
+
+
+# Rebalances
+
+
+def test_a_revoke_settles_what_is_on_the_wire_and_leaves_the_rest_to_the_next_owner() -> None:
+    sink = PlainSink({"event": replace(EVENT, limits=replace(LIMITS, items=5))})
+    taken: list[bytes] = []
+
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(1.0)
+        began_s = now_s()
+        await rig.consumer.revoke(P0)
+        assert now_s() - began_s < 3.0, "the drain sends no more than it must"
+        taken.extend(rig.http.bodies)
+        await asyncio.sleep(30.0)
+
+    script = lambda sent: Answer(delay_s=0.5)  # noqa: E731
+    names = [f"e{number}" for number in range(400)]
+    rig = play(lambda: Rig(records(names), script, sink=sink), until)
+    assert len(taken) < 400
+    assert {name.encode() for name in names[: rig.stored[P0]]} == set(taken), "nothing is sent twice"
+    assert rig.http.bodies == taken, "and nothing after the revoke"
+
+
+def test_partitions_that_stay_go_on_during_a_revoke() -> None:
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(0.3)
+        await rig.consumer.revoke(P0)
+        await asyncio.sleep(10.0)
+
+    log = records([f"a{n}" for n in range(50)]) + records([f"b{n}" for n in range(50)], partition=P1)
+    rig = play(lambda: Rig(log, lambda sent: Answer(delay_s=0.5)), until)
+    assert rig.stored[P1] == 50
+
+
+def test_a_hanging_vendor_holds_a_revoke_no_longer_than_the_budget_and_its_late_reply_marks_nothing() -> None:
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(1.0)
+        began_s = now_s()
+        await rig.consumer.revoke(P0)
+        assert now_s() - began_s <= 11.0
+        await rig.consumer.assign(P0, 0, [])
+        await asyncio.sleep(60.0)
+        assert rig.flow.ledger.holdings[P0].committable == 0
+
+    rig = play(lambda: Rig(records(["a"]), lambda sent: Answer(delay_s=30.0)), until)
+    assert rig.stored.get(P0, 0) == 0
+
+
+def test_a_partition_that_comes_back_at_once_starts_anew() -> None:
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(0.3)
+        log = records([f"e{number}" for number in range(20)])
+        await rig.consumer.lose(P0)
+        await rig.consumer.assign(P0, 0, log)
+        await asyncio.sleep(30.0)
+
+    names = [f"e{number}" for number in range(20)]
+    rig = play(lambda: Rig(records(names), lambda sent: Answer(delay_s=1.0)), until)
+    assert rig.stored[P0] == 20
+    assert set(rig.http.bodies) == {name.encode() for name in names}
+
+
+def test_a_stop_ends_within_the_budget_though_the_vendor_asks_to_wait() -> None:
+    ended: list[float] = []
+
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(2.0)
+        ended.append(now_s())
+
+    script = lambda sent: Answer(503, headers={"retry-after": "600"})  # noqa: E731
+    rig = play(lambda: Rig(records(["a", "b"]), script), until)
+    assert rig.stored.get(P0, 0) == 0
+    assert all(sent.at_s < ended[0] for sent in rig.http.sent)
+
+
+# Schemas
+
+
+def test_a_record_of_an_unknown_schema_makes_its_partition_wait_in_order() -> None:
+    def ask(schema: int) -> None:
+        if now_s() < 20.0:
+            raise SchemaMissing("not yet")
+
+    log = records(["a", "?7:b", "c"], keys=["k", "k", "k"]) + records(["d"], partition=P1)
+    rig = play(lambda: Rig(log, ask=ask), seconds(60.0))
+    assert [body for body in rig.http.bodies if body != b"d"] == [b"a", b"b", b"c"]
+    assert next(sent.at_s for sent in rig.http.sent if b"d" in sent.bodies) < 1.0
+    assert (rig.stored[P0], rig.stored[P1]) == (3, 1)
+
+
+def test_a_schema_that_is_really_absent_is_a_letter_after_the_grace() -> None:
+    letters: list[int] = []
+
+    def ask(schema: int) -> None:
+        raise SchemaMissing("never")
+
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(55.0)
+        letters.append(len(rig.producer.letters))
+        await asyncio.sleep(25.0)
+
+    rig = play(lambda: Rig(records(["?7:b", "c"]), ask=ask), until)
+    assert letters == [0]
+    assert rig.producer.noted("reason") == ["schema_not_found"]
+    assert rig.stored[P0] == 2
