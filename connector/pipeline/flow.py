@@ -65,7 +65,7 @@ class Flow:
         self._decoder = outside.decoder
         self._clock = outside.clock
         self._router = Router(sink.name, options.route, options.order_by, options.lanes)
-        self._report = Report(metrics, outside.clock, self.throttle)
+        self._report = Report(sink.name, metrics, outside.clock, self.throttle)
         self._stored: dict[Partition, int] = {}
         self._stopping = False
         self._stop_by_s = float("inf")
@@ -119,6 +119,25 @@ class Flow:
             self._take(polled)
             self.metrics.loop("poll", came_s - asked_s)
             self.metrics.loop("decode", clock.monotonic_s() - came_s)
+        await self._drain_polling(consumer)
+
+    async def _drain_polling(self, consumer: Consumer) -> None:
+        """Drain everything while still a member: the client sends no heartbeats once it closes.
+
+        A session shorter than the drain would end in mid-close, and what was stored would be refused.
+        """
+        holdings, began_s = list(self.ledger.holdings.values()), self._clock.monotonic_s()
+        draining = asyncio.create_task(
+            drain(holdings, self.lanes, self.account.letters, self._clock, lambda: self._stop_by_s)
+        )
+        try:
+            while not draining.done():
+                self._take(await consumer.poll(self._orders()))
+        finally:
+            draining.cancel()
+        took_s = self._clock.monotonic_s() - began_s
+        self._report.drained(clean=await draining, took_s=took_s)
+        log.info("drained", sink=self.desk.sink.name, clean=await draining, took_s=round(took_s, 3))
 
     async def _leave(self, consumer: Consumer) -> None:
         """Drain and close; a broker that does not answer is not waited for longer than the drain and a little."""
@@ -220,7 +239,7 @@ class Flow:
         holdings = self.ledger.holdings
         store = offsets(holdings.values(), self._stored)
         self._stored.update(store)
-        everything = self.desk.stopped or letters.pending > MOST_LETTERS
+        everything = self._stopping or self.desk.stopped or letters.pending > MOST_LETTERS
         pause, resume = self.throttle.orders(holdings, self.schemas.waiting.keys(), everything=everything)
         self.account.report()
         if self._report.due():

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Collection, Iterable
 
+import structlog
+
 from connector.domain.record import Partition
 from connector.observe.metrics import FlowMetrics
 from connector.pipeline.acknowledge import Holding, Ledger
@@ -14,11 +16,14 @@ from connector.pipeline.throttle import Throttle
 
 EVERY_S = 1.0
 
+log = structlog.get_logger(__name__)
+
 
 class Report:
     """Hands a flow's doings to its metrics."""
 
-    def __init__(self, metrics: FlowMetrics, clock: Clock, throttle: Throttle) -> None:
+    def __init__(self, sink: str, metrics: FlowMetrics, clock: Clock, throttle: Throttle) -> None:
+        self._sink = sink
         self._metrics = metrics
         self._clock = clock
         self._throttle = throttle
@@ -49,6 +54,8 @@ class Report:
             self._metrics.committed("failed" if commit.kind else "ok")
             if not commit.kind:
                 self._committed.update(commit.offsets)
+            else:
+                log.warning("offsets not committed; the next commit covers them", sink=self._sink, kind=commit.kind)
         if polled.statistics is not None:
             seen = polled.statistics
             self._metrics.statistics(seen.fetch_queue_bytes, seen.broker_rtt_s)
@@ -64,9 +71,12 @@ class Report:
 
     def revoked(self, holdings: Collection[Holding], *, clean: bool, took_s: float) -> None:
         self._metrics.rebalance("revoke")
-        self._metrics.drained("clean" if clean else "timeout", took_s)
         self._metrics.loop("callback", took_s)
+        self.drained(clean=clean, took_s=took_s)
         self._abandoned(holdings)
+
+    def drained(self, *, clean: bool, took_s: float) -> None:
+        self._metrics.drained("clean" if clean else "timeout", took_s)
 
     def lost(self, holdings: Collection[Holding]) -> None:
         self._metrics.rebalance("lost")

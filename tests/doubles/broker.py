@@ -8,6 +8,7 @@ from connector.pipeline.consume import Assignment, Orders, Owner, Polled
 from connector.pipeline.dead_letter import Letter, LetterFailed
 
 POLL_S = 0.05
+IDLE_S = 0.5
 MOST = 500
 
 
@@ -54,6 +55,7 @@ class ListConsumer:
         self._records = list(records)
         self._starts: dict[Partition, int] | None = dict(starts)
         self._held = set(starts)
+        self._busy = True
 
     def add(self, records: Sequence[Record]) -> None:
         self._records.extend(records)
@@ -62,11 +64,12 @@ class ListConsumer:
         self._store(orders.store)
         self.paused |= set(orders.pause)
         self.paused -= set(orders.resume)
-        await asyncio.sleep(POLL_S)
+        await asyncio.sleep(POLL_S if self._busy else IDLE_S)
         if self._starts is not None:
             starts, self._starts = self._starts, None
             await self._owner.assigned(Assignment("cluster", starts))
         ready = [one for one in self._records if one.partition in self._held - self.paused][:MOST]
+        self._busy = bool(ready)
         taken = set(map(id, ready))
         self._records = [one for one in self._records if id(one) not in taken]
         return Polled(ready)

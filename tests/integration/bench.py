@@ -21,11 +21,11 @@ class Bench:
         self.letters = f"{self.topic}.letters.segment"
         self.group = f"{self.topic}.segment"
         self.ledger = Ledger()
-        self._records = mixed(1_000_000, keys=500, name=self.topic, heads=heads)
+        self.records = mixed(1_000_000, keys=500, name=self.topic, heads=heads)
         create_topics(kafka, self.topic, self.letters)
 
     def produce(self, count: int) -> None:
-        self.ledger.produce(self.kafka, self.topic, islice(self._records, count))
+        self.ledger.produce(self.kafka, self.topic, islice(self.records, count))
 
     def env(self, vendor: Vendor, protocol: str = "classic", **more: str) -> dict[str, str]:
         return segment_env(self.kafka, vendor.url, self.topic, group=self.topic, protocol=protocol, **more)

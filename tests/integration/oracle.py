@@ -93,6 +93,12 @@ class Ledger:
     def entry_at(self, place: Place) -> Entry | None:
         return self._at.get(place)
 
+    def forget(self, ids: Iterable[str]) -> None:
+        """Take out records that Kafka itself no longer has."""
+        with self._lock:
+            for identifier in ids:
+                del self._at[self.entries.pop(identifier).place]
+
     def missing(self, letters: Iterable[Letter] = ()) -> set[str]:
         """Ids that were neither delivered nor dead-lettered nor to be skipped."""
         lettered = {entry.made.id for letter in letters if (entry := self.entry_at(origin_of(letter)))}

@@ -203,3 +203,31 @@ def test_a_second_signal_ends_the_process_at_once(
         bench.assert_sound(watch, first, second)
 
     asyncio.run(run())
+
+
+def test_a_drain_that_outlasts_the_session_is_committed_all_the_same(kafka: str, tmp_path: Path) -> None:
+    async def run() -> None:
+        bench = Bench(kafka)
+        ledger, stopping = bench.ledger, asyncio.Event()
+
+        def verdict(*_: object) -> Reply:
+            return Reply(200, body=TAKEN.body, delay_s=SESSION_S + 2 if stopping.is_set() else 0.1)
+
+        bench.produce(20_000)
+        async with Vendor(segment(ledger, verdict)) as vendor:
+            with bench.watch() as watch:
+                async with Connector(bench.env(vendor), tmp_path) as first:
+                    await until(lambda: len(ledger.accepted) >= 1000, 60, "some load")
+                    stopping.set()
+                    requests = len(vendor.received)
+                    await until(lambda: len(vendor.received) > requests, 30, "a request that takes long")
+                    assert await first.terminate() == 0
+                assert above(ledger, bench.commits()) == set()
+                vendor.script = segment(ledger)
+                async with Connector(bench.env(vendor), tmp_path) as second:
+                    await bench.settled()
+                    assert await second.terminate() == 0
+        assert ledger.duplicates == 0
+        bench.assert_sound(watch, first, second)
+
+    asyncio.run(run())

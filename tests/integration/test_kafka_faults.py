@@ -1,24 +1,32 @@
 """What the group does to a member, and the log to a group: revokes, returns, and a retention that has passed."""
 
 import asyncio
-from collections import defaultdict
+import re
+import threading
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer
 
 from tests.doubles.vendor import Reply, Request, Vendor
 from tests.integration.bench import PARTITIONS, Bench
-from tests.integration.invariants import assert_pages_tell_no_secret
+from tests.integration.events import Made
+from tests.integration.invariants import assert_pages_tell_no_secret, repeated
 from tests.integration.oracle import segment
 from tests.integration.process import Connector, until
+from tests.services.kafka import Kafka
 
 pytestmark = pytest.mark.slow
 
 both = pytest.mark.parametrize("protocol", ["classic", "consumer"])
 
 TAKEN = b'{"success": true}'
+# Every lane waits for records of every partition, and then for its answer.
+SLOW = {"SEGMENT_LINGER_S": "1s", "SEGMENT_TIMEOUT_S": "60s"}
 
 
 def told(connector: Connector, event: str) -> list[dict[str, Any]]:
@@ -30,6 +38,10 @@ async def owned(connector: Connector) -> set[int]:
     """Return the numbers of the partitions it has."""
     found = (re.search(r'^connector_assignment_epoch{.*partition="(\d+)"', name) for name in await connector.metrics())
     return {int(one[1]) for one in found if one}
+
+
+async def told_unready(connector: Connector) -> bool:
+    return (await connector.metrics()).get('connector_ready{check="partitions.segment"}') == 0
 
 
 def visit(kafka: str, group: str, topic: str, protocol: str) -> set[int]:
@@ -74,49 +86,53 @@ class Hang:
         return {one for one, at in places.items() if at[1] in partitions and at[2] >= commits[at[:2]]}
 
 
-async def trickle(bench: Bench, stop: asyncio.Event) -> None:
-    """Produce some 300 records a second until told to stop."""
-    while not stop.is_set():
-        await asyncio.to_thread(bench.produce, 30)
-        await asyncio.sleep(0.1)
+def paced(records: Iterable[Made], stop: threading.Event) -> Iterator[Made]:
+    """Hand out some 900 records a second, of all partitions in turn, until told to stop."""
+    for made in records:
+        yield made
+        if stop.wait(0.001):
+            return
 
 
 @both
 def test_a_revoke_is_drained_and_the_partitions_kept_flow_on(kafka: str, tmp_path: Path, protocol: str) -> None:
     async def run() -> None:
-        bench, stop = Bench(kafka), asyncio.Event()
+        bench, stop = Bench(kafka), threading.Event()
         script = segment(bench.ledger, lambda *_: Reply(200, body=TAKEN, delay_s=0.5))
-        times_s: dict[int, list[float]] = defaultdict(list)
+        taken: list[tuple[str, float]] = []
 
         def first_script(request: Request) -> Reply:
             before = len(bench.ledger.accepted)
             reply = script(request)
-            for identifier in bench.ledger.accepted[before:]:
-                times_s[bench.partition(identifier)].append(request.received_s)
+            taken.extend((identifier, request.received_s) for identifier in bench.ledger.accepted[before:])
             return reply
 
-        bench.produce(300)
         async with Vendor(first_script) as vendor, Vendor(script) as other:
             with bench.watch() as watch:
                 async with Connector(bench.env(vendor, protocol), tmp_path) as first:
-                    await until(lambda: len(times_s) == PARTITIONS, 30, "deliveries from every partition")
-                    producing = asyncio.create_task(trickle(bench, stop))
+                    records = paced(bench.records, stop)
+                    feeding = asyncio.to_thread(bench.ledger.produce, kafka, bench.topic, records)
+                    producing = asyncio.create_task(feeding)
+                    await until(lambda: len(taken) >= 800, 40, "a steady flow")
                     async with Connector(bench.env(other, protocol), tmp_path) as second:
-                        await until(lambda: len(other.received) >= 20, 30, "deliveries by the second member")
+                        await until(lambda: len(other.received) >= 16, 40, "deliveries by the second member")
+                        kept, ended_s = await owned(first), time.monotonic()
                         stop.set()
                         await producing
                         await bench.settled()
                         await assert_pages_tell_no_secret(first)
                         assert await second.terminate() == 0
                         assert await first.terminate() == 0
+        times_s: dict[int, list[float]] = {number: [second.started_s] for number in kept}
+        for one, at_s in taken:
+            if bench.partition(one) in kept and second.started_s < at_s < ended_s:
+                times_s[bench.partition(one)].append(at_s)
+        gap_s = max(after - before for times in times_s.values() for before, after in pairwise([*times, ended_s]))
         revoked = told(first, "partitions revoked")[0]
-        assert revoked["clean"] and revoked["partitions"] == 3
-        last_s = max(times[-1] for times in times_s.values())
-        kept = [times for times in times_s.values() if times[-1] > last_s - 2]
-        gap_s = max(after - before for times in kept for before, after in pairwise(times) if after > second.started_s)
         print(f"{protocol}: drained in {revoked['took_s']} s, longest gap seen {gap_s:.2f} s")
-        assert len(kept) == 3
-        assert gap_s < 1.0
+        assert (revoked["partitions"], revoked["clean"], len(kept)) == (3, True, 3)
+        # Some rounds of the vendor and a noisy machine; a rebalance that stops all takes the drain and a round more.
+        assert gap_s < 2.0
         assert bench.ledger.duplicates == 0
         bench.assert_sound(watch, first, second)
 
@@ -130,12 +146,14 @@ def test_a_revoke_does_not_wait_for_a_vendor_that_hangs_and_late_answers_mark_no
     async def run() -> None:
         bench, later = Bench(kafka), asyncio.Event()
         hang = Hang(bench, taken=1000)
-        limits = {"CONNECTOR_DRAIN_BUDGET": "2s", "SEGMENT_TIMEOUT_S": "60s"}
+        limits = {"CONNECTOR_DRAIN_BUDGET": "2s", **SLOW}
         wait = segment(bench.ledger, lambda *_: Reply(200, body=TAKEN, held=later))
-        bench.produce(5000)
+        bench.produce(1000)
         async with Vendor(segment(bench.ledger, hang)) as vendor, Vendor(wait) as other:
             with bench.watch() as watch:
                 async with Connector(bench.env(vendor, protocol, **limits), tmp_path) as first:
+                    await bench.settled()
+                    bench.produce(300)
                     await until(lambda: len(hang.batches) == 8, 30, "eight requests without an answer")
                     async with Connector(bench.env(other, protocol, **limits), tmp_path) as second:
                         await until(lambda: other.received, 40, "the new owner's first request")
@@ -149,6 +167,7 @@ def test_a_revoke_does_not_wait_for_a_vendor_that_hangs_and_late_answers_mark_no
                         await until(counted, 20, "every late answer counted")
                         after = bench.commits()
                         later.set()
+                        bench.produce(1000)
                         await bench.settled()
                         assert await first.total("connector_stale_marks_total") == lost
                         await assert_pages_tell_no_secret(first)
@@ -173,11 +192,13 @@ def test_a_partition_that_comes_back_at_once_is_not_marked_by_answers_of_before(
     async def run() -> None:
         bench = Bench(kafka)
         hang = Hang(bench, taken=1000)
-        bench.produce(5000)
+        bench.produce(1000)
         async with Vendor(segment(bench.ledger, hang)) as vendor:
-            env = bench.env(vendor, protocol, CONNECTOR_DRAIN_BUDGET="100ms", SEGMENT_TIMEOUT_S="60s")
+            env = bench.env(vendor, protocol, CONNECTOR_DRAIN_BUDGET="100ms", **SLOW)
             with bench.watch() as watch:
                 async with Connector(env, tmp_path) as first:
+                    await bench.settled()
+                    bench.produce(300)
                     await until(lambda: len(hang.batches) == 8, 30, "eight requests without an answer")
                     moved = await asyncio.to_thread(visit, kafka, bench.group, bench.topic, protocol)
 
@@ -188,16 +209,61 @@ def test_a_partition_that_comes_back_at_once_is_not_marked_by_answers_of_before(
                     before = bench.commits()
                     lost, owed = hang.open_in(moved), hang.owed(moved, before)
                     hang.late.set()
+                    bench.produce(1000)
                     await bench.settled()
                     assert await first.total("connector_stale_marks_total") == lost
                     await assert_pages_tell_no_secret(first)
                     assert await first.terminate() == 0
-        given_up, given_back = told(first, "partitions revoked")[0], told(first, "partitions assigned")[-1]
-        print(
-            f"{protocol}: seen {given_up['timestamp']} to {given_back['timestamp']}, {len(owed)} repeated, {lost} late"
-        )
+        gone, back_at = told(first, "partitions revoked")[0], told(first, "partitions assigned")[-1]
+        print(f"{protocol}: seen {gone['timestamp']} to {back_at['timestamp']}, {len(owed)} repeated, {lost} late")
         assert len(moved) == 3 and lost > 0
         assert repeated(bench.ledger) == owed
         bench.assert_sound(watch, first)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("protocol", "resume"), [("classic", "earliest"), ("consumer", "latest")])
+def test_a_retention_that_passed_the_commits_halts_that_partition_until_told_to_go_on(
+    kafka_cluster: Kafka, tmp_path: Path, protocol: str, resume: str
+) -> None:
+    async def run() -> None:
+        bench = Bench(kafka_cluster.bootstrap)
+        ledger, at = bench.ledger, (bench.topic, 2)
+        bench.produce(1200)
+        async with Vendor(segment(ledger)) as vendor:
+            env = bench.env(vendor, protocol)
+            with bench.watch() as watch:
+                async with Connector(env, tmp_path) as first:
+                    await bench.settled()
+                    assert await first.terminate() == 0
+                stood = bench.commits()[at]
+                bench.produce(1200)
+                unread = {one for one, entry in ledger.entries.items() if entry.place[1] == 2} - ledger.delivered
+                deleted = {one for one in unread if ledger.entries[one].place[2] < stood + 50}
+                assert len(deleted) == 50 < len(unread)
+                kafka_cluster.delete_records(bench.topic, 2, stood + 50)
+
+                async with Connector(env, tmp_path) as second:
+                    await until(lambda: ledger.missing() == unread, 40, "everything of the other partitions")
+                    failing = (await second.failing())["partitions.segment"]
+                    assert f"{bench.topic}[2] at {stood}" in failing and "CONNECTOR_ON_OUT_OF_RANGE" in failing
+                    await until(lambda: told_unready(second), 15, "the alert's metric")
+                    assert await second.terminate() == 0
+                assert bench.commits() == {**ledger.ends(), at: stood}
+
+                gone = deleted if resume == "earliest" else unread
+                ledger.forget(gone)
+                async with Connector({**env, "CONNECTOR_ON_OUT_OF_RANGE": resume}, tmp_path) as third:
+                    await until(lambda: told(third, "committed offset out of range, moved"), 30, "the way on")
+                    bench.produce(600)
+                    await bench.settled()
+                    assert await third.failing() == {}
+                    await assert_pages_tell_no_secret(third)
+                    assert await third.terminate() == 0
+        moved = told(third, "committed offset out of range, moved")
+        assert [(line["offset"], line["lost"]) for line in moved] == [(stood, len(gone))]
+        assert ledger.duplicates == 0
+        bench.assert_sound(watch, first, second, third, gone=gone)
 
     asyncio.run(run())

@@ -1,15 +1,17 @@
 """A connection that breaks, drips or says something else: what was certainly not taken goes again, once."""
 
 import asyncio
+import gzip
 import time
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from msgspec.structs import replace
 
 from tests.doubles.kafka import MockCluster
 from tests.doubles.vendor import NEVER, Reply, Request, Vendor
-from tests.integration.campaign import Bench, Messages, batch_of
+from tests.integration.campaign import TAKEN, Bench, Messages, batch_of
 from tests.integration.invariants import assert_pages_tell_no_secret
 from tests.integration.oracle import segment
 from tests.integration.process import Connector, until
@@ -103,5 +105,181 @@ def test_a_reply_that_drips_is_cut_at_the_total_deadline_and_others_go_on(
         assert during >= 3
         bad.assert_sent_again_alike(vendor.received)
         bench.assert_sound(watch, connector, duplicates=bad.ids)
+
+    asyncio.run(run())
+
+
+def test_a_connection_refused_or_reset_at_once_costs_nothing_but_a_retry(mock: MockCluster, tmp_path: Path) -> None:
+    async def run() -> None:
+        bench = Bench(mock, tmp_path)
+        bench.produce(2000)
+        async with Vendor(segment(bench.ledger), greet=lambda connection: connection > 6) as vendor:
+            with bench.watch() as watch:
+                async with bench.connector(vendor) as connector:
+                    await bench.delivered(connector)
+                    assert vendor.connections >= 7
+                    assert await ambiguous(connector) == 0
+                    assert await connector.terminate() == 0
+        bench.assert_sound(watch, connector)
+
+    asyncio.run(run())
+
+
+def test_a_reset_within_the_request_is_ambiguous_though_nothing_was_taken(mock: MockCluster, tmp_path: Path) -> None:
+    async def run() -> None:
+        bench, cuts = Bench(mock, tmp_path), list[int]()
+
+        def cut(head: Request) -> int | None:
+            if head.number % EVERY or len(cuts) == 5 or "x-retry-count" in head.headers:
+                return None
+            cuts.append(head.number)
+            return 100
+
+        bench.produce(3000)
+        async with Vendor(segment(bench.ledger), cut=cut) as vendor:
+            with bench.watch() as watch:
+                async with bench.connector(vendor) as connector:
+                    await bench.delivered(connector)
+                    assert await ambiguous(connector) == await lost(connector, "reset") == len(cuts) == 5
+                    assert await connector.terminate() == 0
+        bench.assert_sound(watch, connector)
+
+    asyncio.run(run())
+
+
+def test_a_reset_within_the_reply_is_ambiguous_and_sent_again_alike(mock: MockCluster, tmp_path: Path) -> None:
+    async def run() -> None:
+        bench = Bench(mock, tmp_path)
+        whole = Reply(200, {"Content-Type": "application/json"}, TAKEN.body)
+        bad = Bad(*(replace(whole, cut_at=at, then="reset") for at in (0, 12, 30, 80, 90)))
+        bench.produce(3000)
+        async with Vendor(segment(bench.ledger, bad)) as vendor:
+            with bench.watch() as watch:
+                async with bench.connector(vendor) as connector:
+                    await until(lambda: bad.all_given, 30, "the injected faults")
+                    await until(lambda: bench.ledger.duplicates >= len(bad.ids), 30, "what was taken sent again")
+                    await bench.delivered(connector)
+                    assert await ambiguous(connector) == await lost(connector, "reset", "protocol") == 5
+                    assert await connector.terminate() == 0
+        bad.assert_sent_again_alike(vendor.received)
+        bench.assert_sound(watch, connector, duplicates=bad.ids)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_the_end_of_idle_connections_is_not_noticed(
+    mock: MockCluster, tmp_path: Path, how: Literal["close", "reset"]
+) -> None:
+    async def run() -> None:
+        bench = Bench(mock, tmp_path)
+        bench.produce(1000)
+        async with Vendor(segment(bench.ledger)) as vendor:
+            with bench.watch() as watch:
+                async with bench.connector(vendor) as connector:
+                    await bench.delivered(connector)
+                    for _ in range(3):
+                        vendor.drop_idle(how)
+                        await asyncio.to_thread(bench.produce, 500)
+                        await bench.delivered(connector)
+                    assert await connector.total("connector_retries_total") == 0
+                    assert await connector.total("connector_http_errors_total") == 0
+                    assert await connector.terminate() == 0
+        bench.assert_sound(watch, connector)
+
+    asyncio.run(run())
+
+
+BOMB = gzip.compress(bytes(200 << 20))
+ODD = (
+    Reply(200, {"Content-Type": "text/html"}, b"<html><body>Service temporarily unavailable</body></html>"),
+    Reply(200, {"Content-Type": "application/json"}, b'{"success": tru'),
+    Reply(200, {"Content-Type": "application/json"}, b'[null, 1e999, "\xff"]'),
+    Reply(200, {"Content-Type": "image/png"}, b"\x89PNG\r\n\x1a\n\x00"),
+    Reply(200, {"Content-Type": "application/json"}, b"x" * (1 << 20), times=50),
+    Reply(200, {"Content-Type": "application/json", "Content-Encoding": "gzip"}, BOMB),
+    Reply(202, {}, b""),
+    Reply(204, {"Content-Length": "0"}, b""),
+    Reply(207, {"Content-Type": "application/json"}, b'[{"status": 400}]'),
+)
+
+
+def test_any_2xx_is_success_to_segment_and_of_its_body_little_is_read(mock: MockCluster, tmp_path: Path) -> None:
+    async def run() -> None:
+        bench, bad = Bench(mock, tmp_path), Bad(*ODD)
+        bench.produce(5000)
+        async with Vendor(segment(bench.ledger, bad)) as vendor:
+            with bench.watch() as watch:
+                async with bench.connector(vendor) as connector:
+                    await until(lambda: vendor.received, 30, "the first request")
+                    before = peak_bytes(connector)
+                    await bench.delivered(connector)
+                    assert bad.all_given
+                    grown = peak_bytes(connector) - before
+                    assert await ambiguous(connector) == 0
+                    assert await connector.terminate() == 0
+        print(f"memory grew by {grown >> 20} MiB")
+        assert grown < 40 << 20
+        assert "Traceback" not in connector.log
+        bench.assert_sound(watch, connector)
+
+    asyncio.run(run())
+
+
+def test_a_200_that_ends_early_or_cannot_be_unpacked_is_ambiguous(mock: MockCluster, tmp_path: Path) -> None:
+    async def run() -> None:
+        bench = Bench(mock, tmp_path)
+        short = Reply(200, {"Content-Length": "500"}, TAKEN.body, then="close")
+        garbled = Reply(200, {"Content-Encoding": "gzip"}, b"\x1f\x8b\x08\x00 not gzip at all")
+        chunk = Reply(200, {"Transfer-Encoding": "chunked"}, b"5\r\nhello\r\nzz\r\n", then="close")
+        bad = Bad(short, garbled, chunk, Reply(raw=b"SSH-2.0-OpenSSH_9.6\r\n", then="close"))
+        bench.produce(3000)
+        async with Vendor(segment(bench.ledger, bad)) as vendor:
+            with bench.watch() as watch:
+                async with bench.connector(vendor) as connector:
+                    await until(lambda: bad.all_given, 30, "the injected faults")
+                    await until(lambda: bench.ledger.duplicates >= len(bad.ids), 30, "what was taken sent again")
+                    await bench.delivered(connector)
+                    assert await ambiguous(connector) == await lost(connector, "reset", "protocol") == 4
+                    assert await connector.terminate() == 0
+        assert "Traceback" not in connector.log
+        bad.assert_sent_again_alike(vendor.received)
+        bench.assert_sound(watch, connector, duplicates=bad.ids)
+
+    asyncio.run(run())
+
+
+def peak_bytes(connector: Connector) -> int:
+    """The most memory the process had at any time."""
+    status = Path(f"/proc/{connector.process.pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_a_redirect_is_a_set_up_fault_and_the_other_host_hears_nothing(
+    mock: MockCluster, tmp_path: Path, status: int
+) -> None:
+    async def run() -> None:
+        bench = Bench(mock, tmp_path)
+        bench.produce(1000)
+        async with Vendor(lambda request: TAKEN) as other:
+            away = Reply(status, {"Location": f"{other.url}/v1/batch"})
+            async with Vendor(segment(bench.ledger, lambda *_: away)) as vendor:
+                with bench.watch() as watch:
+                    async with bench.connector(vendor) as connector:
+                        await until(lambda: halted(connector), 30, "the sink halted")
+                        assert "redirect" in (await connector.failing())["vendor.segment"]
+                        await assert_pages_tell_no_secret(connector)
+                        assert bench.ledger.delivered == set()
+                        vendor.script = segment(bench.ledger)
+                        await bench.delivered(connector)
+                        await until(connector.ready, 15, "ready again")
+                        assert await connector.terminate() == 0
+            assert (other.connections, other.received) == (0, [])
+        bench.assert_sound(watch, connector)
+
+    async def halted(connector: Connector) -> bool:
+        return "vendor.segment" in await connector.failing()
 
     asyncio.run(run())

@@ -1,5 +1,6 @@
 """Order per key, whatever happens to requests: lanes within a flow, in virtual time."""
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -14,6 +15,7 @@ from tests.doubles.http import Answer, Sent
 from tests.unit.pipeline.making import EVENT, LIMITS, P0, PlainSink, record
 from tests.unit.pipeline.rig import Rig, play, records, seconds
 
+FLOWS = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 30
 OPTIONS = Options(letters_topic="letters", lanes=4, park_s=60.0)
 ITEMS = PlainSink({"event": replace(EVENT, itemised=True)})
 
@@ -60,7 +62,7 @@ KEYS = st.lists(st.sampled_from(["a", "b", "c", "d", "e", "f"]), min_size=1, max
 WHIMS = st.lists(st.sampled_from(["ok", "some later", "500", "429", "unsent", "reset", "403"]), max_size=20)
 
 
-@settings(max_examples=100)
+@settings(max_examples=FLOWS)
 @given(KEYS, WHIMS, st.sampled_from([1, 3, 100]), st.booleans())
 def test_a_keys_records_are_taken_in_order_and_once_whatever_fails(
     keys: list[str], whims: list[str], items: int, itemised: bool
@@ -75,7 +77,7 @@ def test_a_keys_records_are_taken_in_order_and_once_whatever_fails(
     assert rig.producer.letters == []
 
 
-@settings(max_examples=100)
+@settings(max_examples=FLOWS)
 @given(KEYS, st.lists(st.sampled_from(["ok", "400", "413", "500"]), max_size=12), st.sampled_from([3, 100]))
 def test_what_is_refused_becomes_a_letter_and_nothing_is_lost(keys: list[str], whims: list[str], items: int) -> None:
     vendor = KeyedVendor(whims)
