@@ -159,6 +159,7 @@ class _Window(msgspec.Struct):
 
 class _BrokerFigures(msgspec.Struct):
     nodeid: int = -1
+    state: str = ""
     rtt: _Window = msgspec.field(default_factory=_Window)
 
 
@@ -185,7 +186,8 @@ def read_statistics(text: str) -> Statistics:
             if number >= 0 and end >= 0:
                 log_ends[Partition(topic, number)] = end
     rtts = {str(b.nodeid): b.rtt.avg / 1e6 for b in figures.brokers.values() if b.nodeid >= 0 and b.rtt.cnt > 0}
-    return Statistics(fetch_queue_bytes=queued, log_ends=log_ends, broker_rtt_s=rtts)
+    connected = any(broker.state == "UP" for broker in figures.brokers.values())
+    return Statistics(connected, fetch_queue_bytes=queued, log_ends=log_ends, broker_rtt_s=rtts)
 
 
 class _Sparse(logging.Filter):

@@ -31,8 +31,9 @@ class CommitReport(Struct, frozen=True):
 
 
 class Statistics(Struct, frozen=True):
-    """The client's own figures. Units: bytes, seconds, offsets."""
+    """The client's own figures. Units: bytes, seconds, offsets. `connected` to any broker at all."""
 
+    connected: bool = True
     fetch_queue_bytes: int = 0
     log_ends: Mapping[Partition, int] = {}
     broker_rtt_s: Mapping[str, float] = {}

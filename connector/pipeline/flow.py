@@ -177,7 +177,7 @@ class Flow:
                 fix="set CONNECTOR_ON_OUT_OF_RANGE to earliest or latest to go on from there",
             )
         if polled.statistics is not None:
-            self._heard(connected=bool(polled.statistics.broker_rtt_s))
+            self._heard(connected=polled.statistics.connected)
         self._report.polled(polled, self.ledger)
 
     def _heard(self, *, connected: bool) -> None:

@@ -63,10 +63,7 @@ def test_a_kill_with_eight_batches_on_the_wire_repeats_exactly_what_was_not_comm
     asyncio.run(run())
 
 
-@both
-def test_a_kill_between_the_vendors_answer_and_its_mark_repeats_that_batch_alone(
-    kafka: str, tmp_path: Path, protocol: str
-) -> None:
+def test_a_kill_between_the_vendors_answer_and_its_mark_repeats_that_batch_alone(kafka: str, tmp_path: Path) -> None:
     async def run() -> None:
         bench = Bench(kafka)
         ledger, victims = bench.ledger, list[Connector]()
@@ -80,7 +77,7 @@ def test_a_kill_between_the_vendors_answer_and_its_mark_repeats_that_batch_alone
         bench.produce(2000)
         async with Vendor(segment(ledger, verdict)) as vendor:
             with bench.watch() as watch:
-                env = bench.env(vendor, protocol, CONNECTOR_MAX_IN_FLIGHT="1")
+                env = bench.env(vendor, CONNECTOR_MAX_IN_FLIGHT="1")
                 async with Connector(env, tmp_path) as first:
                     await bench.settled()
                     assert ledger.duplicates == 0
@@ -130,10 +127,7 @@ def test_sigterm_under_load_commits_what_was_sent_and_repeats_nothing(
     asyncio.run(run())
 
 
-@both
-def test_sigterm_while_the_vendor_asks_to_wait_leaves_the_rest_to_the_next_start(
-    kafka: str, tmp_path: Path, protocol: str
-) -> None:
+def test_sigterm_while_the_vendor_asks_to_wait_leaves_the_rest_to_the_next_start(kafka: str, tmp_path: Path) -> None:
     async def run() -> None:
         bench, refused = Bench(kafka), list[int]()
         ledger = bench.ledger
@@ -147,7 +141,7 @@ def test_sigterm_while_the_vendor_asks_to_wait_leaves_the_rest_to_the_next_start
         bench.produce(1000)
         async with Vendor(segment(ledger, verdict)) as vendor:
             with bench.watch() as watch:
-                async with Connector(bench.env(vendor, protocol), tmp_path) as first:
+                async with Connector(bench.env(vendor), tmp_path) as first:
                     await bench.settled()
                     before = bench.commits()
                     bench.produce(5000)
@@ -158,14 +152,38 @@ def test_sigterm_while_the_vendor_asks_to_wait_leaves_the_rest_to_the_next_start
                 assert bench.commits() == before
                 asked = vendor.requests
                 vendor.script = segment(ledger)
-                async with Connector(bench.env(vendor, protocol), tmp_path) as second:
+                async with Connector(bench.env(vendor), tmp_path) as second:
                     await second.port()
                     assert vendor.requests == asked
                     await bench.settled()
                     assert await second.terminate() == 0
-        print(f"{protocol}: stopped within {took_s:.1f} s after {len(refused)} refusals")
+        print(f"stopped within {took_s:.1f} s after {len(refused)} refusals")
+        assert took_s < 30
         assert ledger.duplicates == 0
         bench.assert_sound(watch, first, second)
+
+    asyncio.run(run())
+
+
+def test_a_drain_that_takes_longer_than_the_session_still_commits(kafka: str, tmp_path: Path) -> None:
+    async def run() -> None:
+        bench = Bench(kafka)
+        ledger = bench.ledger
+        slow = {"SEGMENT_LINGER_S": "1s", "SEGMENT_BATCH_SIZE": "200", "CONNECTOR_DRAIN_BUDGET": "20s"}
+        bench.produce(300)
+        async with Vendor(segment(ledger, lambda *_: Reply(200, body=TAKEN.body, delay_s=5.0))) as vendor:
+            with bench.watch() as watch:
+                env = bench.env(vendor, **slow, KAFKA_SESSION_TIMEOUT_MS="3000")
+                async with Connector(env, tmp_path) as connector:
+                    await until(lambda: len(vendor.received) >= 8, 30, "a request of every lane")
+                    began_s = time.monotonic()
+                    assert await connector.terminate(30) == 0
+                    took_s = time.monotonic() - began_s
+                assert bench.commits() == ledger.ends()
+        print(f"stopped within {took_s:.1f} s with a session of 3 s")
+        assert took_s > 3
+        assert ledger.duplicates == 0
+        bench.assert_sound(watch, connector)
 
     asyncio.run(run())
 
@@ -208,10 +226,12 @@ def test_a_second_signal_ends_the_process_at_once(
 def test_a_drain_that_outlasts_the_session_is_committed_all_the_same(kafka: str, tmp_path: Path) -> None:
     async def run() -> None:
         bench = Bench(kafka)
-        ledger, stopping = bench.ledger, asyncio.Event()
+        ledger, stopping, slow = bench.ledger, asyncio.Event(), set[int]()
 
-        def verdict(*_: object) -> Reply:
-            return Reply(200, body=TAKEN.body, delay_s=SESSION_S + 2 if stopping.is_set() else 0.1)
+        def verdict(request: Request, _: Sequence[Any]) -> Reply:
+            if stopping.is_set() and len(slow) < 2:
+                slow.add(request.number)
+            return Reply(200, body=TAKEN.body, delay_s=SESSION_S + 2 if request.number in slow else 0.1)
 
         bench.produce(20_000)
         async with Vendor(segment(ledger, verdict)) as vendor:
@@ -219,8 +239,7 @@ def test_a_drain_that_outlasts_the_session_is_committed_all_the_same(kafka: str,
                 async with Connector(bench.env(vendor), tmp_path) as first:
                     await until(lambda: len(ledger.accepted) >= 1000, 60, "some load")
                     stopping.set()
-                    requests = len(vendor.received)
-                    await until(lambda: len(vendor.received) > requests, 30, "a request that takes long")
+                    await until(lambda: len(slow) == 2, 30, "two requests that take long")
                     assert await first.terminate() == 0
                 assert above(ledger, bench.commits()) == set()
                 vendor.script = segment(ledger)
