@@ -1,32 +1,28 @@
 """The stages joined for one sink, in a consumer group of its own."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import structlog
 
-from connector.domain.outcome import Rejected
 from connector.domain.record import Partition
-from connector.errors import Undecodable
 from connector.observe.metrics import FlowMetrics
 from connector.observe.status import SinkStatus
 from connector.pipeline.account import Account
-from connector.pipeline.acknowledge import Holding, Ledger, OpenRecord
+from connector.pipeline.acknowledge import Holding, Ledger
 from connector.pipeline.consume import Assignment, Consumer, Orders, Owner, Polled
 from connector.pipeline.dead_letter import Letters
-from connector.pipeline.decode import Ignored, UnknownSchema
 from connector.pipeline.desk import Desk
 from connector.pipeline.drain import drain, dropped, offsets
 from connector.pipeline.guard import Guard
 from connector.pipeline.health import describe, trouble
+from connector.pipeline.intake import Intake
 from connector.pipeline.lane import Lane
 from connector.pipeline.options import Options, Outside
 from connector.pipeline.parking import relieve
 from connector.pipeline.report import Report
 from connector.pipeline.route import Router
-from connector.pipeline.schema_wait import SchemaWait
 from connector.pipeline.throttle import Throttle
-from connector.pipeline.translate import Arrival
 from connector.sinks.contract import Sink
 
 MOST_LETTERS = 1000
@@ -57,14 +53,12 @@ class Flow:
         )
         self.desk = Desk(sink, options, outside, self.account, metrics)
         self.lanes = [Lane(number, self.desk) for number in range(options.lanes)]
-        self.schemas = SchemaWait(
-            outside.decoder, outside.clock, outside.chance, options.schema_grace_s, self._resume, self._missing
-        )
+        router = Router(sink.name, options.route, options.order_by, options.lanes)
+        self._intake = Intake(router, self.lanes, self.account, outside, options.schema_grace_s, metrics)
+        self.schemas = self._intake.schemas
         self.throttle = Throttle(options.budget_bytes, options.max_ahead)
         self.out_of_range: dict[Partition, int] = {}
-        self._decoder = outside.decoder
         self._clock = outside.clock
-        self._router = Router(sink.name, options.route, options.order_by, options.lanes)
         self._report = Report(sink.name, metrics, outside.clock, self.throttle)
         self._stored: dict[Partition, int] = {}
         self._stopping = False
@@ -147,22 +141,13 @@ class Flow:
         except TimeoutError:
             log.warning("Kafka did not answer at the end; what was delivered since the last commit will come again")
 
-    # From the consumer into the lanes
-
     def _take(self, polled: Polled) -> None:
-        holdings, waiting, now_s = self.ledger.holdings, self.schemas.waiting, self._clock.monotonic_s()
-        touched: dict[Lane, None] = {}
-        for record in polled.records:
-            holding = holdings.get(record.partition)
-            if holding is None:
-                continue
-            opened = holding.admit(record, now_s)
-            if record.partition in waiting:
-                waiting[record.partition].append(opened)
-            else:
-                self._admit(opened, touched)
-        for lane in touched:
-            lane.wake()
+        holdings, now_s = self.ledger.holdings, self._clock.monotonic_s()
+        self._intake.take(
+            holding.admit(record, now_s)
+            for record in polled.records
+            if (holding := holdings.get(record.partition)) is not None
+        )
         for partition, position in polled.ends.items():
             if partition in holdings:
                 holdings[partition].reached(position)
@@ -188,50 +173,6 @@ class Flow:
         elif connected and self.kafka == "no broker answers":
             self.kafka = ""
             log.info("a broker answers again", sink=self.desk.sink.name)
-
-    def _admit(self, opened: OpenRecord, touched: dict[Lane, None]) -> None:
-        """Decode, route and hand to its lane; a record whose schema is unknown makes its partition wait."""
-        record = opened.record
-        try:
-            event = self._decoder.decode(record)
-        except UnknownSchema as unknown:
-            self.schemas.hold(opened, unknown.schema)
-            return
-        except Undecodable as bad:
-            self._undecodable(opened, bad.reason, bad.detail)
-            return
-        if isinstance(event, Ignored):
-            self.account.skipped(opened, event.reason)
-            return
-        reason = self._router.skip(event)
-        if reason is not None:
-            self.account.skipped(opened, reason)
-            return
-        key = self._router.key(record, event)
-        lane = self.lanes[self._router.lane(record, key)]
-        lane.offer(Arrival(opened, event, key))
-        touched[lane] = None
-
-    def _resume(self, waited: Iterable[OpenRecord]) -> None:
-        """Take waiting records up again; from the first that must wait once more, all of them wait."""
-        touched: dict[Lane, None] = {}
-        for opened in waited:
-            partition = opened.record.partition
-            if opened.done:
-                continue
-            if partition in self.schemas.waiting:
-                self.schemas.waiting[partition].append(opened)
-            else:
-                self._admit(opened, touched)
-        for lane in touched:
-            lane.wake()
-
-    def _missing(self, opened: OpenRecord) -> None:
-        self._undecodable(opened, "schema_not_found", "")
-
-    def _undecodable(self, opened: OpenRecord, reason: str, detail: str) -> None:
-        self.metrics.decode_failed(opened.record.partition.topic, reason)
-        self.account.failed(opened, Rejected(reason, detail))
 
     def _orders(self) -> Orders:
         """Collect what the consumer's thread is to do before it reads on."""

@@ -99,6 +99,10 @@ class Ledger:
             for identifier in ids:
                 del self._at[self.entries.pop(identifier).place]
 
+    def _places(self) -> dict[Place, Entry]:
+        with self._lock:  # records may still be produced, by another thread
+            return dict(self._at)
+
     def missing(self, letters: Iterable[Letter] = ()) -> set[str]:
         """Ids that were neither delivered nor dead-lettered nor to be skipped."""
         lettered = {entry.made.id for letter in letters if (entry := self.entry_at(origin_of(letter)))}
@@ -125,17 +129,17 @@ class Ledger:
     def ends(self) -> dict[tuple[str, int], int]:
         """The offset after the last produced record of each partition."""
         ends: Counter[tuple[str, int]] = Counter()
-        for topic, partition, offset in self._at:
+        for topic, partition, offset in self._places():
             ends[topic, partition] = max(ends[topic, partition], offset + 1)
         return dict(ends)
 
     def lowest_open(self, letters: Iterable[Place]) -> dict[tuple[str, int], int]:
         """Per partition the lowest offset that is neither delivered nor in a letter; the end where there is none."""
         done, lettered, lowest = self.delivered | self.skipped, set(letters), self.ends()
-        for place, entry in list(self._at.items()):
+        for place, entry in self._places().items():
             if entry.made.id not in done and place not in lettered:
                 at = place[:2]
-                lowest[at] = min(lowest[at], place[2])
+                lowest[at] = min(lowest.get(at, place[2]), place[2])
         return lowest
 
 
@@ -212,6 +216,7 @@ class Watch:
     def __init__(self, bootstrap: str, group: str, topic: str, ledger: Ledger, letters_topic: str = "") -> None:
         self.violations: list[str] = []
         self.samples = 0
+        self._whole = False
         self._args = (bootstrap, group, topic)
         self._ledger = ledger
         self._letters_topic = letters_topic
@@ -236,6 +241,7 @@ class Watch:
                 if one.offset > bound:
                     self.violations.append(f"{topic}[{one.partition}] committed {one.offset}, open {bound}")
         looking.close()
+        self._whole = True
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -244,3 +250,5 @@ class Watch:
     def __exit__(self, *exc: object) -> None:
         self._stop.set()
         self._thread.join(30)
+        if not self._whole:
+            self.violations.append("the watch ended before its time: nothing is known of later commits")

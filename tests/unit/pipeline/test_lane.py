@@ -67,10 +67,11 @@ WHIMS = st.lists(st.sampled_from(["ok", "some later", "500", "429", "unsent", "r
 def test_a_keys_records_are_taken_in_order_and_once_whatever_fails(
     keys: list[str], whims: list[str], items: int, itemised: bool
 ) -> None:
+    options = replace(OPTIONS, park_s=0.0)
     vendor = KeyedVendor([whim for whim in whims if itemised or whim != "some later"])
     names = names_of(keys)
     sink = PlainSink({"event": replace(EVENT, itemised=itemised, limits=replace(LIMITS, items=items))})
-    rig = play(lambda: Rig(records(names, keys=keys), vendor, sink=sink, options=OPTIONS), seconds(900.0))
+    rig = play(lambda: Rig(records(names, keys=keys), vendor, sink=sink, options=options), seconds(900.0))
     assert {key: keys.count(key) for key in set(keys)} == {key: len(taken) for key, taken in vendor.taken.items()}
     assert all(taken == sorted(taken) for taken in vendor.taken.values())
     assert rig.stored[P0] == len(keys)
