@@ -11,7 +11,7 @@ from typing import Any
 from tests.doubles.kafka import PARTITIONS, MockCluster
 from tests.doubles.vendor import Reply, Request, Vendor
 from tests.integration.events import Made, mixed
-from tests.integration.invariants import assert_sound, repeated
+from tests.integration.invariants import assert_pages_tell_no_secret, assert_sound, repeated
 from tests.integration.oracle import Ledger, Letter, Watch, committed, letters, origin_of
 from tests.integration.process import Connector, named, segment_env, until
 
@@ -66,6 +66,11 @@ class Bench:
     async def owes_nothing(self) -> bool:
         """Whether all that was produced is committed."""
         return await asyncio.to_thread(self.commits) == self.ledger.ends()
+
+    async def stop(self, connector: Connector) -> None:
+        """Look through all that it tells, then have it end properly."""
+        await assert_pages_tell_no_secret(connector)
+        assert await connector.terminate() == 0
 
     def assert_sound(
         self,

@@ -14,7 +14,6 @@ import pytest
 from tests.doubles.kafka import MockCluster
 from tests.doubles.vendor import Reply, Request, Vendor
 from tests.integration.campaign import LANES, Bench, Messages, Rounds, batch_of
-from tests.integration.invariants import assert_pages_tell_no_secret
 from tests.integration.oracle import segment
 from tests.integration.process import Connector, until
 
@@ -45,8 +44,7 @@ def test_after_429s_nothing_is_sent_from_any_lane_before_the_time_asked_for(mock
                     await bench.delivered(connector)
                     assert await connector.total("connector_rate_limited_total") == 3 * LANES
                     assert await connector.total("connector_rate_limit_wait_seconds_total") == 3 * LANES * 2.0
-                    await assert_pages_tell_no_secret(connector)
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         found = waits(rounds, vendor.received)
         print(f"waited {found} s of 2 s")
         assert all(2.0 <= wait_s <= 2.0 + LATEST_S for wait_s in found)
@@ -68,7 +66,7 @@ def test_a_date_in_retry_after_is_measured_against_the_vendors_own_clock(mock: M
             with bench.watch() as watch:
                 async with bench.connector(vendor) as connector:
                     await bench.delivered(connector)
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         found = waits(rounds, vendor.received)
         print(f"waited {found} s of {WAIT.total_seconds()} s")
         assert all(WAIT.total_seconds() <= wait_s <= WAIT.total_seconds() + LATEST_S for wait_s in found)
@@ -94,7 +92,7 @@ def test_without_a_sensible_retry_after_lanes_back_off_on_their_own(
                     await bench.delivered(connector)
                     assert await connector.total("connector_rate_limited_total") == len(nonsense) * LANES
                     assert await connector.total("connector_rate_limit_wait_seconds_total") == 0.0
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         # The k-th wait is drawn up to half a second, doubled k times.
         found = waits(rounds, vendor.received)
         assert all(wait_s <= 0.5 * 2**k + LATEST_S for k, wait_s in enumerate(found))
@@ -116,11 +114,11 @@ def test_a_retry_after_of_many_years_is_cut_to_fifteen_minutes(mock: MockCluster
                     await until(lambda: rounds.answered_s, 30, "the first answers")
                     await until(lambda: asked(first), 10, "all of them read")
                     assert await first.total("connector_rate_limit_wait_seconds_total") == LANES * 900.0
-                    assert await first.terminate() == 0
+                    await bench.stop(first)
                 assert len(vendor.received) == LANES
                 async with bench.connector(vendor) as second:
                     await bench.delivered(second)
-                    assert await second.terminate() == 0
+                    await bench.stop(second)
         bench.assert_sound(watch, first, second)
 
     async def asked(connector: Connector) -> bool:
@@ -148,8 +146,7 @@ def test_passing_server_errors_cost_few_attempts_and_are_retried_apart(mock: Moc
             with bench.watch() as watch:
                 async with bench.connector(vendor, SEGMENT_BATCH_SIZE="5", CONNECTOR_MAX_IN_FLIGHT="32") as connector:
                     await bench.delivered(connector)
-                    await assert_pages_tell_no_secret(connector)
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         ranked = sorted(attempts.values())
         print(f"attempts: p50 {ranked[1500]}, p99 {ranked[2969]}, most {ranked[-1]}")
         assert ranked[2969] <= 5

@@ -50,8 +50,7 @@ def test_a_refused_batch_is_halved_until_just_the_bad_records_are_letters(
                 async with bench.connector(vendor, **ONE_BATCH) as connector:
                     await until(lambda: len(bench.ledger.delivered) == 100 - bad, 30, "the good ones delivered")
                     await until(lambda: told(connector), 30, "the bad ones made letters")
-                    await assert_pages_tell_no_secret(connector)
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         letters = bench.letters()
         assert sorted(map(bench.id_of, letters)) == sorted(poison)
         assert {letter.notes["reason"] for letter in letters} == {"refused"}
@@ -81,7 +80,7 @@ def test_a_vendor_that_refuses_everything_halts_at_50_letters_and_loses_nothing(
                     assert await first.total("connector_dead_letter_guard_tripped") == 1
                     await until(lambda: written(first), 30, "the letters written")
                     sent = len(vendor.received)
-                    assert await first.terminate() == 0
+                    await bench.stop(first)
                 halted = bench.letters()
                 assert len(halted) == len(set(map(bench.id_of, halted))) == 50
                 assert sum(bench.commits().values()) <= 50
@@ -90,7 +89,7 @@ def test_a_vendor_that_refuses_everything_halts_at_50_letters_and_loses_nothing(
                 async with bench.connector(vendor, CONNECTOR_GUARD="off", **ONE_BATCH) as second:
                     await until(lambda: len(bench.ledger.delivered) == 200, 60, "the good ones delivered")
                     await until(lambda: bench.owes_nothing(), 60, "every offset committed")
-                    assert await second.terminate() == 0
+                    await bench.stop(second)
         letters = bench.letters()
         assert set(map(bench.id_of, letters)) == poison
         # Letters above the first open offset of their partition are written once more.
@@ -132,7 +131,7 @@ def test_a_413_is_halved_by_bytes_and_a_single_over_it_is_a_letter(mock: MockClu
                 async with bench.connector(vendor) as connector:
                     await until(lambda: len(bench.ledger.delivered) == 500, 30, "what fits delivered")
                     await until(lambda: told(connector), 30, "what does not made letters")
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         letters = bench.letters()
         assert sorted(map(bench.id_of, letters)) == [made.id for made in over]
         assert {letter.notes["reason"] for letter in letters} == {"too_large"}
@@ -160,7 +159,7 @@ def test_a_size_learned_from_a_413_shapes_later_batches(mock: MockCluster, tmp_p
             with bench.watch() as watch:
                 async with bench.connector(vendor, CONNECTOR_MAX_IN_FLIGHT="1", SEGMENT_LINGER_S="2") as connector:
                     await bench.delivered(connector)
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         sizes = [len(one.body) for one in vendor.received]
         print(f"refused at {refused}, {len(sizes)} requests")
         # 50 messages of 8 KB are refused, and so are their halves, of 25; what is cut after that fits.
@@ -206,7 +205,7 @@ def test_after_a_401_only_a_confirmation_and_probes_are_sent_until_the_key_file_
                     await bench.delivered(connector)
                     await until(connector.ready, 15, "ready again")
                     assert await resolved(connector, "dead_lettered") == 0
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         assert_probed(vendor.received, rounds.answered_s[0])
         assert_no_secret([connector.log.replace(OLD, NEW).encode()])
         bench.assert_sound(watch, connector)
@@ -252,7 +251,7 @@ def test_a_403_for_the_content_of_one_record_makes_a_letter_of_it_alone(mock: Mo
                     await asyncio.wait([trickle])
                     await until(lambda: bench.ledger.missing() == {blocked}, 60, "the others delivered")
                     await until(connector.ready, 15, "ready")
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         letters = bench.letters()
         print(f"refused batches of {refusals}")
         assert list(map(bench.id_of, letters)) == [blocked]

@@ -71,8 +71,7 @@ def test_a_reply_that_never_comes_is_counted_and_the_batch_sent_again_alike(mock
                     await until(lambda: bench.ledger.duplicates >= len(bad.ids), 30, "what was taken sent again")
                     await bench.delivered(connector)
                     assert await ambiguous(connector) == await lost(connector, "deadline") == 5
-                    await assert_pages_tell_no_secret(connector)
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         bad.assert_sent_again_alike(vendor.received)
         bench.assert_sound(watch, connector, duplicates=bad.ids)
 
@@ -98,7 +97,7 @@ def test_a_reply_that_drips_is_cut_at_the_total_deadline_and_others_go_on(
                     await until(lambda: bench.ledger.duplicates >= len(bad.ids), 30, "what was taken sent again")
                     await bench.delivered(connector)
                     assert await ambiguous(connector) == await lost(connector, "deadline") == 1
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         print(f"cut after {cut_s:.2f} s of 3 s, {during} requests meanwhile")
         # The deadline began with the connection, a little before the whole request was here.
         assert 2.5 <= cut_s <= 3.0 + 1.0
@@ -119,7 +118,7 @@ def test_a_connection_refused_or_reset_at_once_costs_nothing_but_a_retry(mock: M
                     await bench.delivered(connector)
                     assert vendor.connections >= 7
                     assert await ambiguous(connector) == 0
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         bench.assert_sound(watch, connector)
 
     asyncio.run(run())
@@ -141,7 +140,7 @@ def test_a_reset_within_the_request_is_ambiguous_though_nothing_was_taken(mock: 
                 async with bench.connector(vendor) as connector:
                     await bench.delivered(connector)
                     assert await ambiguous(connector) == await lost(connector, "reset") == len(cuts) == 5
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         bench.assert_sound(watch, connector)
 
     asyncio.run(run())
@@ -160,7 +159,7 @@ def test_a_reset_within_the_reply_is_ambiguous_and_sent_again_alike(mock: MockCl
                     await until(lambda: bench.ledger.duplicates >= len(bad.ids), 30, "what was taken sent again")
                     await bench.delivered(connector)
                     assert await ambiguous(connector) == await lost(connector, "reset", "protocol") == 5
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         bad.assert_sent_again_alike(vendor.received)
         bench.assert_sound(watch, connector, duplicates=bad.ids)
 
@@ -184,7 +183,7 @@ def test_the_end_of_idle_connections_is_not_noticed(
                         await bench.delivered(connector)
                     assert await connector.total("connector_retries_total") == 0
                     assert await connector.total("connector_http_errors_total") == 0
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         bench.assert_sound(watch, connector)
 
     asyncio.run(run())
@@ -217,7 +216,7 @@ def test_any_2xx_is_success_to_segment_and_of_its_body_little_is_read(mock: Mock
                     assert bad.all_given
                     grown = peak_bytes(connector) - before
                     assert await ambiguous(connector) == 0
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         print(f"memory grew by {grown >> 20} MiB")
         assert grown < 40 << 20
         assert "Traceback" not in connector.log
@@ -241,7 +240,7 @@ def test_a_200_that_ends_early_or_cannot_be_unpacked_is_ambiguous(mock: MockClus
                     await until(lambda: bench.ledger.duplicates >= len(bad.ids), 30, "what was taken sent again")
                     await bench.delivered(connector)
                     assert await ambiguous(connector) == await lost(connector, "reset", "protocol") == 4
-                    assert await connector.terminate() == 0
+                    await bench.stop(connector)
         assert "Traceback" not in connector.log
         bad.assert_sent_again_alike(vendor.received)
         bench.assert_sound(watch, connector, duplicates=bad.ids)
@@ -275,7 +274,7 @@ def test_a_redirect_is_a_set_up_fault_and_the_other_host_hears_nothing(
                         vendor.script = segment(bench.ledger)
                         await bench.delivered(connector)
                         await until(connector.ready, 15, "ready again")
-                        assert await connector.terminate() == 0
+                        await bench.stop(connector)
             assert (other.connections, other.received) == (0, [])
         bench.assert_sound(watch, connector)
 
