@@ -95,9 +95,13 @@ class Sender:
 
 
 def _read(sink: Sink, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict:
+    """Have the sink read the reply; what it cannot read, or reads as other than one outcome per item, is ambiguous."""
     if 300 <= reply.status < 400:
         return SetupFault("redirect", f"status {reply.status}")
     try:
-        return sink.read(endpoint, items, reply, attempt)
+        verdict = sink.read(endpoint, items, reply, attempt)
     except Exception:  # noqa: BLE001  nobody knows what such a reply said
+        verdict = ()
+    if isinstance(verdict, Sequence) and len(verdict) != len(items):
         return [Retryable("unreadable", ambiguous=True)] * len(items)
+    return verdict

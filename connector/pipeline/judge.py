@@ -57,9 +57,7 @@ class Judged(Struct, frozen=True):
 
 
 def judge(batch: Batch, outcomes: Sequence[Outcome], now: Now, policy: Policy) -> Judged:
-    """Sort the items of a reply; outcomes that do not match the items leave all of it ambiguous."""
-    if len(outcomes) != len(batch.bundles):
-        outcomes = [Retryable("unreadable", ambiguous=True)] * len(batch.bundles)
+    """Sort the items of a reply by their outcomes, one each."""
     final: list[tuple[Delivery, Delivered | Rejected]] = []
     unclear: list[tuple[Delivery, ...]] = []
     failed: list[tuple[Delivery, ...]] = []

@@ -128,7 +128,7 @@ class Lane:
             faulty = replace(batch, accusation=number, faults=batch.faults + 1, refreshed=False)
             self._settle(flight, Judged((), (Again(faulty, now_s, blocks=False, reason="setup"),)))
             return
-        if attempted.all_delivered and flight.aside is None and len(verdict) == len(batch.bundles):
+        if attempted.all_delivered and flight.aside is None:
             desk.account.delivered(batch, batch.deliveries())
             return
         since_s = now_s if batch.failing_since_s is None else batch.failing_since_s

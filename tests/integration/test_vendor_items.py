@@ -99,7 +99,8 @@ def outcome_of(status: int) -> Outcome:
 class Judging:
     """Judges item by item and tells it in turn by 207, by a list of errors, by 202 where there are none.
 
-    `odd` replies, one each time, come after all of a request was taken: their shape says nothing.
+    `odd` replies, one each time, come after all of the first requests was taken that hold nothing troublesome: their
+    shape says nothing.
     """
 
     def __init__(self, *odd: Reply) -> None:
@@ -111,7 +112,7 @@ class Judging:
     def __call__(self, request: Request) -> Reply:
         names: list[str] = json.loads(request.body)
         self.sends.update(names)
-        if self._odd and request.number % 4 == 0 and not self.troubled & set(names):
+        if self._odd and not self.troubled & set(names):
             self.accepted += names
             self.unclear += names
             return self._odd.pop()

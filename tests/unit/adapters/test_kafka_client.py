@@ -40,8 +40,8 @@ def test_the_rest_is_the_operators() -> None:
 
 def test_figures_are_read_in_our_units() -> None:
     text = """{"ts": 1, "brokers": {
-        "a:1/1": {"nodeid": 1, "rtt": {"avg": 2500, "cnt": 4}},
-        "b:1/2": {"nodeid": 2, "rtt": {"avg": 0, "cnt": 0}},
+        "a:1/1": {"nodeid": 1, "state": "UP", "rtt": {"avg": 2500, "cnt": 4}},
+        "b:1/2": {"nodeid": 2, "state": "DOWN", "rtt": {"avg": 0, "cnt": 0}},
         "a:1/bootstrap": {"nodeid": -1, "rtt": {"avg": 9, "cnt": 9}}},
       "topics": {"t": {"topic": "t", "partitions": {
         "0": {"hi_offset": 12, "ls_offset": 10, "fetchq_size": 100},
@@ -49,10 +49,17 @@ def test_figures_are_read_in_our_units() -> None:
         "2": {"hi_offset": -1001, "ls_offset": -1001},
         "-1": {"hi_offset": -1001, "ls_offset": -1001}}}}}"""
     assert read_statistics(text) == Statistics(
+        connected=True,
         fetch_queue_bytes=111,
         log_ends={Partition("t", 0): 10, Partition("t", 1): 7},
         broker_rtt_s={"1": 0.0025},
     )
+
+
+def test_a_client_none_of_whose_brokers_is_up_is_not_connected() -> None:
+    for state in ("INIT", "DOWN", "TRY_CONNECT", "CONNECT", "AUTH_REQ"):
+        text = f'{{"brokers": {{"a:1/1": {{"nodeid": 1, "state": "{state}"}}, "a:1/bootstrap": {{"state": "DOWN"}}}}}}'
+        assert not read_statistics(text).connected
 
 
 def test_a_commit_report_names_the_error_and_keeps_what_was_done() -> None:

@@ -58,3 +58,10 @@ def test_what_the_reply_asks_to_wait_is_read_and_capped() -> None:
 def test_a_refusal_of_content_is_a_word_of_its_own() -> None:
     found = attempt(Answer(400))
     assert (found.verdict, found.outcome) == ([Undetermined("bad_request")] * 2, "reject")
+
+
+@pytest.mark.parametrize("body", [b"o", b"ooo", b"r", b"ox"])
+def test_a_reply_without_just_one_outcome_for_each_item_is_ambiguous_and_counted_so(body: bytes) -> None:
+    found = attempt(Answer(200, body=body))
+    assert found.verdict == [Retryable("unreadable", ambiguous=True)] * 2
+    assert (found.outcome, found.all_delivered) == ("ambiguous", False)

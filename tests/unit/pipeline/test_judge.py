@@ -69,13 +69,6 @@ def test_a_wholly_failed_request_blocks_its_lane() -> None:
     assert whole(batch_of(3), DOWN, now()).again[0].blocks
 
 
-def test_verdicts_that_do_not_match_the_items_leave_all_of_them_ambiguous() -> None:
-    batch = batch_of(3)
-    judged = judge(batch, [Delivered()] * 2, now(), replace(POLICY, ambiguous="dead_letter"))
-    assert judged.final == ()
-    assert judged.again[0].batch.count == 3
-
-
 def test_the_wait_is_what_the_vendor_asks_where_that_is_longer() -> None:
     asked = Retryable("server_error", retry_after_s=20.0)
     assert whole(batch_of(1), asked, now(100.0)).again[0].not_before_s == 120.0
