@@ -1,12 +1,12 @@
 """SEGMENT_* variables."""
 
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from connector.environment import DurationS, EnvSettings
+from connector.sinks.address import base_address
 
 # Source: "Regional Segment", read 2025-11-07.
 _HOSTS = {"us": "https://api.segment.io", "eu": "https://events.eu1.segmentapis.com"}
@@ -40,18 +40,7 @@ class SegmentSettings(EnvSettings):
     @field_validator("host")
     @classmethod
     def _is_a_base_address(cls, host: str | None) -> str | None:
-        if host is None:
-            return None
-        parts = urlsplit(host)
-        # Reading the port raises ValueError where it is none.
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-            raise ValueError("must be an address such as https://api.segment.io")
-        if parts.query or parts.fragment or "@" in parts.netloc:
-            raise ValueError("must hold no query, fragment or credentials")
-        base = host.removesuffix("/")
-        if base.endswith("/v1"):
-            raise ValueError("must end before /v1, which is added")
-        return base
+        return None if host is None else base_address(host, version="v1")
 
     @property
     def url(self) -> str:
