@@ -30,10 +30,13 @@ class ManualClock:
 
 
 class LoopClock:
-    """Reads the running loop's time; its wall clock started at EPOCH_MS when that was 0."""
+    """Reads the running loop's time; its wall clock started at `epoch_ms` when that was 0."""
+
+    def __init__(self, epoch_ms: int = EPOCH_MS) -> None:
+        self._epoch_ms = epoch_ms
 
     def now_ms(self) -> int:
-        return EPOCH_MS + round(self.monotonic_s() * 1000)
+        return self._epoch_ms + round(self.monotonic_s() * 1000)
 
     def monotonic_s(self) -> float:
         return asyncio.get_running_loop().time()

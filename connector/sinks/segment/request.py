@@ -1,5 +1,6 @@
 """A batch of messages as one request to the batch endpoint. Pure."""
 
+import gzip
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
@@ -45,6 +46,9 @@ class Requests:
             "User-Agent": f"kafka-vendor-connector/{__version__}",
             "Authorization": f"Basic {credentials}",
         }
+        self._gzip = settings.gzip == "on"
+        if self._gzip:
+            self._headers = {**self._headers, "Content-Encoding": "gzip"}
 
     def render(self, items: Sequence[Item], attempt: Attempt) -> HttpRequest:
         """Join the messages; only `sentAt` and the count of retries tell one attempt from another.
@@ -56,6 +60,9 @@ class Requests:
             headers = {**headers, "X-Retry-Count": str(attempt.number - 1)}
         messages = b",".join([item.first.body for item in items])
         body = b"".join((_HEAD, messages, _SENT_AT, iso(attempt.now_ms).encode(), self._tail))
+        if self._gzip:
+            # Without a time in its header, so that equal requests are equal bytes.
+            body = gzip.compress(body, mtime=0)
         return HttpRequest("POST", self._url, headers, body)
 
 

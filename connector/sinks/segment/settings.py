@@ -27,6 +27,7 @@ class SegmentSettings(EnvSettings):
     linger_s: DurationS = Field(0.2, ge=0, le=60, description="how long a batch waits to fill")
     timeout_s: DurationS = Field(15.0, gt=0, le=300, description="time for one whole request")
     rate_per_s: float = Field(1_000.0, gt=0, description="requests a second, at most, of this process")
+    gzip: Literal["on", "off"] = Field("off", description="compress requests")
 
     @field_validator("write_key")
     @classmethod

@@ -1,5 +1,7 @@
 """One attempt of a batch, byte for byte."""
 
+import gzip
+
 from connector import __version__
 from connector.sinks.contract import Attempt, Item, Payload
 from connector.sinks.segment import create
@@ -40,6 +42,15 @@ def test_a_write_key_beyond_ascii_is_utf_8_in_both_places() -> None:
     # base64 of the bytes 6b 22 c3 a9 3a
     assert request.headers["Authorization"] == "Basic ayLDqTo="
     assert request.body.endswith('"writeKey":"k\\"é"}'.encode())
+
+
+def test_a_compressed_request_holds_the_same_bytes_and_equal_ones_are_equal() -> None:
+    sink = create({"SEGMENT_WRITE_KEY": "wk_test", "SEGMENT_GZIP": "on"})
+    request = sink.request(sink.endpoints["batch"], ITEMS, Attempt(1, SENT_MS))
+    assert request.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(request.body) == SINK.request(BATCH, ITEMS, Attempt(1, SENT_MS)).body
+    # bytes 4 to 7 of the header are a time, 0 for none: RFC 1952
+    assert request.body[4:8] == bytes(4)
 
 
 def test_the_limits_are_the_vendors() -> None:
