@@ -119,6 +119,65 @@ def demo(
     in_loop(show(seconds, rate, seed))
 
 
+@app.command()
+def sandbox(
+    vendor: Annotated[
+        list[str] | None, typer.Option(help="A vendor to be; may be given several times. All of them by default.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="What goes wrong, as below; may be given several times. Nothing by default."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides which requests and items a fault meets.")] = 1,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")] = 8090,
+    keep: Annotated[int, typer.Option(min=1, help="How many items of a vendor /received can show.")] = 1000,
+) -> None:
+    """Be the vendors as one local server that checks what it is sent as they do, until SIGTERM or Ctrl-C.
+
+    Each vendor answers under its own name, as in http://127.0.0.1:8090/segment; the settings that point the connector
+    there are printed as lines for a shell. GET / lists the routes, GET /stats what was counted, GET
+    /received?vendor=NAME&limit=N the last items. It asks for credentials of the right form, and takes any.
+
+    A request's own header X-Sandbox-Fault replaces --fault for it; empty, it means none.
+
+    A fault is one of these, several by comma. @SHARE after it is the share of requests it meets, all by default;
+    VENDOR: or VENDOR/PATH: before it confines it, as in segment/v1/batch:status=503@0.02.
+
+    \b
+      status=CODE             that status, nothing taken
+      limited, limited=WAIT   429 that asks to wait (1s)
+      quota=COUNT/TIME        429 beyond so many requests in a time;
+      quota=COUNT/TIME/items  so many items
+      latency=TIME            before the request is taken; A..B for evenly between,
+                              A~B for a median of A and a 99th percentile of B
+      reset=head              the connection, once the head of the request is read;
+      reset=before            before it is taken;
+      reset=after             after it is taken
+      hang                    taken, never answered
+      half                    taken, half of the reply, then closed
+      drip, drip=TIME         the reply a byte at a time (20ms each)
+      bad, bad=SHARE          items refused as the vendor refuses one, chosen by id
+
+    Example: connector sandbox --vendor segment --fault latency=20ms~800ms --fault status=503@0.02,bad=0.001
+    """
+    from connector.commands.sandbox import sandbox as serve
+    from connector.sandbox.faults import Fault, parse_faults
+    from connector.sandbox.server import Script
+    from connector.sandbox.vendors import VENDORS
+
+    for name in vendor or ():
+        if name not in VENDORS:
+            raise typer.BadParameter(f"{name!r} is none of {', '.join(VENDORS)}", param_hint="--vendor")
+    faults: list[Fault] = []
+    try:
+        for script in fault or ():
+            faults += parse_faults(script)
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="--fault") from None
+    in_loop(serve(vendor or list(VENDORS), Script(faults, seed), host, port, keep))
+
+
 def in_loop(work: Coroutine[object, object, int]) -> None:
     """Run to the end on the fastest event loop there is, and exit with the code it returns.
 

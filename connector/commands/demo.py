@@ -1,7 +1,6 @@
 """`connector demo`: the whole of it in one process, from generated events to a ledger that adds up."""
 
 import asyncio
-import random
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,9 +21,16 @@ from connector.commands.outcomes import resolved
 from connector.commands.signals import on_signals
 from connector.pipeline.flow import Flow
 from connector.sandbox.events import events, schema_folder
-from connector.sandbox.segment import SegmentVendor
+from connector.sandbox.faults import parse_faults
+from connector.sandbox.segment import Segment
+from connector.sandbox.server import Sandbox, Script
+from connector.sandbox.vendor import Item
 
 TOPIC, LETTERS = "events", "dead-letters"
+FAULTS = (
+    "latency=10ms..50ms, latency=200ms..1s@0.05, limited=1s@0.01, status=503@0.02, reset=before@0.01,"
+    "reset=after@0.02, bad=0.002"
+)
 LOOK_S = 0.1
 LINE_EVERY_S = 1.0
 TICK_S = 0.02
@@ -42,11 +48,11 @@ class Ledger:
         self.ages_s: list[float] = []
         self._clock = clock
 
-    def accept(self, messages: Sequence[Mapping[str, Any]]) -> None:
+    def accept(self, _vendor: str, items: Sequence[Item]) -> None:
         """The vendor took these."""
         now_ms = self._clock.now_ms()
-        for message in messages:
-            identifier = message["messageId"]
+        for item in items:
+            identifier = item.id
             if identifier in self.taken:
                 self.duplicates += 1
                 continue
@@ -62,7 +68,7 @@ class Ledger:
 class Demo:
     """Kafka, vendor, connector and generator, side by side in one event loop."""
 
-    def __init__(self, kafka: MockKafka, flow: Flow, vendor: SegmentVendor, ledger: Ledger) -> None:
+    def __init__(self, kafka: MockKafka, flow: Flow, vendor: Sandbox, ledger: Ledger) -> None:
         self.kafka = kafka
         self.flow = flow
         self.vendor = vendor
@@ -105,7 +111,7 @@ async def demo(seconds: float, rate: float, seed: int) -> int:
     """Run until everything produced is accounted for; return the exit code."""
     console, clock = Console(highlight=False), SystemClock()
     ledger = Ledger(clock)
-    kafka, vendor = MockKafka(), SegmentVendor(random.Random(seed), ledger.accept)
+    kafka, vendor = MockKafka(), Sandbox([Segment()], Script(parse_faults(FAULTS), seed), ledger.accept)
     for topic in (TOPIC, f"{LETTERS}.segment"):
         kafka.create_topic(topic)
     await vendor.start()
@@ -127,7 +133,7 @@ async def demo(seconds: float, rate: float, seed: int) -> int:
     return _closed(this, resolved(registry), sum(extent.end for extent in letters.values()), console)
 
 
-def _environ(kafka: MockKafka, vendor: SegmentVendor) -> Mapping[str, str]:
+def _environ(kafka: MockKafka, vendor: Sandbox) -> Mapping[str, str]:
     return {
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
         "KAFKA_GROUP_PROTOCOL": "consumer",
@@ -136,8 +142,7 @@ def _environ(kafka: MockKafka, vendor: SegmentVendor) -> Mapping[str, str]:
         "CONNECTOR_DEAD_LETTER_PREFIX": LETTERS,
         "CONNECTOR_SCHEMA_DIR": str(schema_folder()),
         "CONNECTOR_MAX_IN_FLIGHT": "8",
-        "SEGMENT_WRITE_KEY": "demo",
-        "SEGMENT_HOST": vendor.url,
+        **vendor.environ(),
     }
 
 
@@ -171,7 +176,7 @@ async def _watched(
 
 
 def _answers(this: Demo) -> str:
-    return ", ".join(f"{count} x {answer}" for answer, count in sorted(this.vendor.answers.items()))
+    return ", ".join(f"{count} x {answer}" for answer, count in sorted(this.vendor.books["segment"].statuses.items()))
 
 
 def _line(this: Demo, counts: Counter[str]) -> str:

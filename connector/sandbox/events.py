@@ -16,8 +16,8 @@ import connector
 from connector.adapters.schema_files import load_schemas
 
 USERS = 500
-# Of a thousand events: opted out, tombstones, without a user, refused by the vendor, no Avro at all.
-OPTED_OUT, TOMBSTONES, NOBODY, REFUSED, GARBLED = 20, 10, 2, 2, 2
+# Of a thousand events: opted out, tombstones, without a user, no Avro at all.
+OPTED_OUT, TOMBSTONES, NOBODY, GARBLED = 20, 10, 2, 2
 _KINDS = {"Track": 60, "Page": 15, "Screen": 10, "Identify": 10, "Group": 4, "Alias": 1}
 _ACTIONS = ("Product Viewed", "Product Added", "Checkout Started", "Order Completed", "Search Performed")
 _PAGES = ("Home", "Catalogue", "Basket", "Help")
@@ -57,7 +57,6 @@ def _record(chance: random.Random, encoders: Mapping[str, "_Encoder"]) -> Made:
         (TOMBSTONES, None),
         (OPTED_OUT, {"sinks": {"segment": False}}),
         (NOBODY, {"user_id": None}),
-        (REFUSED, {"properties": {"total": -1.0}}),
         (GARBLED, {"garbled": True}),
     ):
         if fate < share:

@@ -1,93 +1,179 @@
-"""Segment as a local server with moods: slow, 429, 503, a connection cut after the body, 400 for what it refuses."""
+"""Segment's tracking API, and its OAuth server, as a sandbox vendor. Pure.
 
-import asyncio
-import random
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+Sources: segment.com/docs, "HTTP API", "Product limits" and "OAuth 2.0", read 2025-11-07. What those leave open is
+answered in the way that a careless sender notices first.
+"""
+
+import binascii
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qs
 
 import msgspec
-from aiohttp import web
-from msgspec import Struct
+from msgspec import Raw, Struct
 
-# What a request is answered with, by share; the rest is taken at once.
-FAULTS = {"slow": 0.05, "limited": 0.01, "unavailable": 0.02, "cut": 0.01, "cut_taken": 0.02}
-SLOW_S = (0.2, 1.0)
-USUAL_S = (0.01, 0.05)
-MOST_BYTES = 512_000
+from connector.sandbox.vendor import Answer, Call, Item, Route
 
-
-class Batch(Struct):
-    """What is read of a request's body."""
-
-    batch: list[dict[str, Any]]
+MOST_BYTES = 500_000
+MOST_MESSAGE_BYTES = 32_768
+MOST_MESSAGES = 2_500
+MOST_ID_CHARACTERS = 100
+TOKEN_S = 300
+KINDS = ("track", "identify", "page", "screen", "group", "alias")
+_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
-class SegmentVendor:
-    """Serves `POST /v1/batch`. `accepted` is told of the messages of every request that was taken.
+class _Message(Struct, rename="camel"):
+    """What of a message decides whether it is taken. A value of another type is as good as none."""
 
-    A message is refused for what it holds, and its whole request with it: properties with a `total` below zero.
-    Source: the status codes are those of segment.com/docs, "HTTP API", read 2025-11-07.
-    """
+    type: object = None
+    message_id: object = None
+    user_id: object = None
+    anonymous_id: object = None
+    event: object = None
+    name: object = None
+    group_id: object = None
 
-    def __init__(self, chance: random.Random, accepted: Callable[[Sequence[Mapping[str, Any]]], None]) -> None:
-        self.answers: Counter[str] = Counter()
-        self.url = ""
-        self._chance = chance
-        self._accepted = accepted
-        app = web.Application(client_max_size=MOST_BYTES)
-        app.router.add_post("/v1/batch", self._answer)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
-    async def start(self) -> None:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+class _Body(Struct, rename="camel"):
+    batch: list[Raw]
+    write_key: str = ""
 
-    async def stop(self) -> None:
-        await self._runner.cleanup()
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        # Drawn before anything is awaited: requests meet their faults in the order they came in.
-        mood, wait_s = self._mood(), self._chance.uniform(*USUAL_S)
-        slow_s = self._chance.uniform(*SLOW_S)
-        body = await request.read()
-        await asyncio.sleep(slow_s if mood == "slow" else wait_s)
-        if mood == "limited":
-            return self._reply("429", {"Retry-After": "1"})
-        if mood == "unavailable":
-            return self._reply("503")
-        if mood == "cut":
-            return self._cut(request)
+_body = msgspec.json.Decoder(_Body)
+_message = msgspec.json.Decoder(_Message)
+_TAKEN = b'{"success":true}'
+
+
+class Segment:
+    """Answers a batch as a whole: 200 says nothing of its messages, and there is no result per message."""
+
+    name = "segment"
+
+    @property
+    def routes(self) -> Mapping[str, Route]:
+        singles: dict[str, Route] = {f"POST /v1/{kind}": _single for kind in KINDS}
+        return {"POST /v1/batch": _batch, "POST /v1/import": _batch, **singles, "POST /token": _token}
+
+    def refusal(self, status: int, retry_after_s: float | None) -> Answer:
+        """Say a status; a limit tells its wait twice, in seconds."""
+        headers = {}
+        if retry_after_s is not None:
+            headers = {"Retry-After": f"{retry_after_s:.0f}", "X-RateLimit-Reset": f"{retry_after_s:.0f}"}
+        return Answer(status, b'{"success":false}', headers)
+
+    def environ(self, url: str) -> Mapping[str, str]:
+        return {"SEGMENT_HOST": url, "SEGMENT_WRITE_KEY": "sandbox"}
+
+
+def _batch(call: Call) -> Answer:
+    fault = _unfit(call)
+    if fault is not None:
+        return fault
+    try:
+        body = _body.decode(call.body)
+        items = [_item(raw, "", call) for raw in body.batch]
+    except msgspec.DecodeError:
+        return _refused(400, "malformed")
+    if not _authorised(call, body.write_key):
+        return _refused(401, "unauthorised")
+    items[MOST_MESSAGES:] = [_turned_down(item, "over_2500") for item in items[MOST_MESSAGES:]]
+    return _answer(items)
+
+
+def _single(call: Call) -> Answer:
+    fault = _unfit(call)
+    if fault is not None:
+        return fault
+    try:
+        key = msgspec.json.decode(call.body, type=dict[str, Raw]).get("writeKey", Raw(b'""'))
+        item = _item(Raw(call.body), call.path.removeprefix("/v1/"), call)
+        write_key = msgspec.json.decode(key, type=str)
+    except msgspec.DecodeError:
+        return _refused(400, "malformed")
+    if not _authorised(call, write_key):
+        return _refused(401, "unauthorised")
+    return _answer([item])
+
+
+def _unfit(call: Call) -> Answer | None:
+    """Refuse what is not looked into."""
+    if call.headers.get("Content-Type", "").partition(";")[0].strip() != "application/json":
+        return _refused(400, "content_type")
+    return _refused(400, "too_large") if len(call.body) > MOST_BYTES else None
+
+
+def _authorised(call: Call, write_key: str) -> bool:
+    """Take a write key by Basic or in the body, else a token of our own that is not too old."""
+    scheme, _, value = call.headers.get("Authorization", "").partition(" ")
+    if scheme == "Bearer":
+        until = value.removeprefix("sandbox-")
+        return bool(write_key) and until.isdecimal() and call.now_ms < int(until)
+    if scheme == "Basic":
         try:
-            messages = msgspec.json.decode(body, type=Batch).batch
-        except msgspec.DecodeError:
-            return self._reply("400")
-        if any(_refused(message) for message in messages):
-            return self._reply("400")
-        self._accepted(messages)
-        return self._cut(request) if mood == "cut_taken" else self._reply("200")
-
-    def _mood(self) -> str:
-        drawn = self._chance.random()
-        for mood, share in FAULTS.items():
-            if drawn < share:
-                return mood
-            drawn -= share
-        return ""
-
-    def _reply(self, status: str, headers: Mapping[str, str] | None = None) -> web.Response:
-        self.answers[status] += 1
-        return web.json_response({"success": status == "200"}, status=int(status), headers=headers)
-
-    def _cut(self, request: web.Request) -> web.Response:
-        """End the connection without an answer: the sender cannot know whether the request was taken."""
-        self.answers["none"] += 1
-        if request.transport is not None:
-            request.transport.abort()
-        return web.Response()
+            key, colon, password = b64decode(value, validate=True).partition(b":")
+        except binascii.Error:
+            return False
+        return bool(key) and (colon, password) == (b":", b"")
+    return not scheme and bool(write_key)
 
 
-def _refused(message: Mapping[str, Any]) -> bool:
-    total = (message.get("properties") or {}).get("total")
-    return isinstance(total, int | float) and total < 0
+def _item(raw: Raw, kind: str, call: Call) -> Item:
+    """Look at one message. Raises: DecodeError where it is no object."""
+    body = bytes(raw)
+    message = _message.decode(body)
+    kind = kind or (message.type if isinstance(message.type, str) else "")
+    ident = message.message_id if isinstance(message.message_id, str) else ""
+    name = message.event or message.name
+    reason = _fault(message, kind, len(body)) or ("bad_item" if call.bad(ident) else "")
+    return Item(ident, f"{kind} {name}" if isinstance(name, str) else kind, body, reason)
+
+
+def _fault(message: _Message, kind: str, size: int) -> str:
+    if size > MOST_MESSAGE_BYTES:
+        return "message_too_large"
+    if kind not in KINDS:
+        return "unknown_type"
+    if isinstance(message.message_id, str) and len(message.message_id) > MOST_ID_CHARACTERS:
+        return "message_id_too_long"
+    if not (_names(message.user_id) or (kind != "alias" and _names(message.anonymous_id))):
+        return "no_user_anon_id"
+    if kind == "track" and not (isinstance(message.event, str) and message.event):
+        return "no_event"
+    return "no_group_id" if kind == "group" and not _names(message.group_id) else ""
+
+
+def _names(value: object) -> bool:
+    return bool(value) if isinstance(value, str) else isinstance(value, int | float)
+
+
+def _answer(items: Sequence[Item]) -> Answer:
+    """Answer 200, but where an item is such that the whole request is refused for it."""
+    for item in items:
+        if item.reason in ("message_too_large", "bad_item"):
+            return Answer(400, _said(item.reason), items=[_turned_down(item, item.reason)], refused=item.reason)
+    return Answer(200, _TAKEN, items=items)
+
+
+def _turned_down(item: Item, reason: str) -> Item:
+    return msgspec.structs.replace(item, reason=reason)
+
+
+def _refused(status: int, reason: str) -> Answer:
+    return Answer(status, _said(reason), refused=reason)
+
+
+def _said(reason: str) -> bytes:
+    return msgspec.json.encode({"success": False, "code": reason, "message": reason.replace("_", " ")})
+
+
+def _token(call: Call) -> Answer:
+    """Grant a token to whoever asks in the right form; the signature is not checked, its key being the asker's own."""
+    form = {name: values[0] for name, values in parse_qs(call.body.decode("latin-1")).items()}
+    asked = (form.get("grant_type"), form.get("client_assertion_type"), form.get("scope"))
+    if asked != ("client_credentials", _ASSERTION, "tracking_api:write"):
+        return _refused(400, "invalid_request")
+    if form.get("client_assertion", "").count(".") != 2:
+        return _refused(401, "invalid_client")
+    token = f"sandbox-{call.now_ms + TOKEN_S * 1000}"
+    return Answer(200, msgspec.json.encode({"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_S}))

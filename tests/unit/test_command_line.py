@@ -1,5 +1,6 @@
 """The command line as a process: what it prints where, and its exit codes."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from connector import __version__
+from connector.sandbox.faults import KINDS
 
 
 def connector(*arguments: str, environ: Mapping[str, str] | None = None) -> CompletedProcess[str]:
@@ -70,3 +72,16 @@ def test_wrong_settings_show_no_secret_and_no_traceback(secret: str) -> None:
     assert ended.returncode == 2
     assert "hush" not in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_help_of_the_sandbox_names_every_fault() -> None:
+    ended = connector("sandbox", "--help")
+    assert ended.returncode == 0
+    for kind in KINDS:
+        assert re.search(rf"^ *{kind}\b", ended.stdout, re.MULTILINE), kind
+
+
+def test_a_fault_that_cannot_be_read_is_a_wrong_use() -> None:
+    ended = connector("sandbox", "--fault", "status=99")
+    assert ended.returncode == 2
+    assert "status=99" in ended.stderr

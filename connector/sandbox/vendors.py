@@ -1,0 +1,10 @@
+"""Every vendor that the sandbox can be: a line each."""
+
+from collections.abc import Callable, Mapping
+
+from connector.sandbox.segment import Segment
+from connector.sandbox.vendor import Vendor
+
+VENDORS: Mapping[str, Callable[[], Vendor]] = {
+    "segment": Segment,
+}
