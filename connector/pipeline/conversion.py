@@ -24,6 +24,7 @@ or larger than a double make the record undecodable.
 fastavro calls the function of a type by its logical name, at the branch it read: types that need none cost nothing.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
@@ -177,6 +178,16 @@ def as_text(value: object, *_: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+_DIGITS = re.compile(r"-?[0-9]{1,20}")
+
+
+def as_whole(value: object, *_: object) -> object:
+    """Read text of digits as the number it is, from -2**63 to 2**64 - 1: Avro's own numbers end at 2**63 - 1."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value) and -(2**63) <= int(value) < 2**64:
+        return int(value)
+    return value
+
+
 _FIRST_MS = -62_135_596_800_000
 LAST_MS = 253_402_300_799_999
 
@@ -211,6 +222,7 @@ def _scaled_millis(multiply: int, divide: int) -> Convert:
 
 
 TEXT = offer(("int", "long"), "connector-text", as_text)
+WHOLE = offer(("string",), "connector-whole", as_whole)
 _MILLIS = offer(("int", "long", "float", "double", "string"), "connector-millis", as_millis)
 _MILLIS_OF = {
     "date": offer(("int",), "connector-millis-of-days", _scaled_millis(_DAY_MS, 1)),

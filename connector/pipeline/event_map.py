@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Struct
 
 from connector.domain.events import KINDS
-from connector.pipeline.conversion import as_millis, as_text
+from connector.pipeline.conversion import as_millis, as_text, as_whole
 from connector.pipeline.shape import Field, Leaf, Shape, Values, Want, shape_of
 
-_REST = {"Track": "properties", "Page": "properties", "Screen": "properties", "Identify": "traits", "Group": "traits"}
+_REST = ("properties", "traits", "data")
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
@@ -78,6 +78,8 @@ def _fitted(place: Place, value: object) -> object:
         return as_text(value)
     if place.want is Leaf.MILLIS:
         return as_millis(value)
+    if place.want is Leaf.WHOLE:
+        return as_whole(value)
     return {"granted": value} if place.consent and isinstance(value, bool) else value
 
 
@@ -107,7 +109,7 @@ def _rule(record: str, entry: object) -> Rule:
     for field in shape.fields.values():
         if field.required and field.name not in first:
             raise ValueError(f"{record}: {field.name} is missing, which every {kind} needs.")
-    rest = _REST.get(kind)
+    rest = next((name for name in _REST if name in shape.fields), None)
     return Rule(kind, places, None if rest in whole else rest)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from connector.errors import Undecodable
-from connector.pipeline.conversion import TEXT, json_reader, millis_reader, offer
+from connector.pipeline.conversion import TEXT, WHOLE, json_reader, millis_reader, offer
 from connector.pipeline.shape import Items, Leaf, Match, Shape, Source, Values, Want, match
 
 Avro = Any
@@ -113,11 +113,14 @@ class Rewriter:
         return self._name(node.get("name", kind), want)
 
     def _primitive(self, kind: str, node: Mapping[str, Any], want: Want) -> Avro:
-        if want is Leaf.UNUSED:
+        if want is Leaf.UNUSED or (want is Leaf.BYTES and kind == "bytes"):
             reader = None
         elif want is Leaf.MILLIS:
             reader = millis_reader(kind, node)
-        elif want is Leaf.TEXT and kind in {"int", "long"}:
+        elif want is Leaf.WHOLE and kind == "string":
+            reader = WHOLE
+        elif kind in {"int", "long"} and (want is Leaf.TEXT or isinstance(want, Shape)):
+            # A shape is met where an id may stand for the record of what it names.
             reader = json_reader(kind, node) or TEXT
         elif kind == "boolean" and isinstance(want, Shape) and "granted" in want.fields:
             reader = _GRANTED
@@ -153,7 +156,7 @@ class Rewriter:
         if definition["type"] == "enum":
             return {"type": "enum", "name": made, "symbols": definition["symbols"]}
         if definition["type"] == "fixed":
-            reader = None if want is Leaf.UNUSED else json_reader("fixed", definition)
+            reader = None if want in {Leaf.UNUSED, Leaf.BYTES} else json_reader("fixed", definition)
             return {
                 **_scale(definition),
                 "type": "fixed",

@@ -10,13 +10,13 @@ from typing import Any
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
+from connector.domain.events import KINDS
+
 ALIASES: Mapping[tuple[str, str], tuple[str, ...]] = {
+    **{(name, "properties"): ("attributes",) for name, kind in KINDS.items() if "properties" in kind.__struct_fields__},
     ("Track", "name"): ("event", "event_name"),
     ("Page", "name"): ("page_name",),
     ("Screen", "name"): ("screen_name",),
-    ("Track", "properties"): ("attributes",),
-    ("Page", "properties"): ("attributes",),
-    ("Screen", "properties"): ("attributes",),
     ("Identify", "traits"): ("attributes", "user_attributes"),
     ("Group", "traits"): ("attributes",),
 }
@@ -24,12 +24,17 @@ ALIASES: Mapping[tuple[str, str], tuple[str, ...]] = {
 
 
 class Leaf(Enum):
-    """A value without parts of ours: as JSON, as text, as milliseconds since the epoch, not at all."""
+    """A value without parts of ours: as JSON, as text, as a whole number, as milliseconds since the epoch, as bytes.
+
+    UNUSED is one that nobody looks at.
+    """
 
     FREE = 0
     TEXT = 1
-    MILLIS = 2
-    UNUSED = 3
+    WHOLE = 2
+    MILLIS = 3
+    BYTES = 4
+    UNUSED = 5
 
 
 class Items(Struct, frozen=True, eq=False):
@@ -84,14 +89,17 @@ def _field(info: FieldInfo, hint: Any, aliases: tuple[str, ...]) -> Field:
     return Field(info.name, want, nullable, required, hint == Mapping[str, Any], aliases)
 
 
+_LEAVES: Mapping[Any, Leaf] = {str: Leaf.TEXT, int: Leaf.WHOLE, bytes: Leaf.BYTES}
+
+
 def _want(name: str, options: tuple[Any, ...]) -> Want:
     if name.endswith("_ms") and options == (int,):
         return Leaf.MILLIS
-    if options == (str,):
-        return Leaf.TEXT
-    if len(options) != 1:
-        return Leaf.FREE
-    return _parametrised(options[0])
+    if len(options) == 1:
+        return _LEAVES.get(options[0]) or _parametrised(options[0])
+    # An id or the record of what it names: the record has parts of ours, the text needs nothing.
+    parts = [option for option in options if option is not str]
+    return _parametrised(parts[0]) if len(parts) == 1 < len(options) else Leaf.FREE
 
 
 @cache

@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from connector.domain.events.attachment import Attachment
 from connector.domain.events.event import Event
 
 
@@ -25,7 +26,7 @@ class Track(Event, frozen=True, kw_only=True):
     """An action with a name.
 
     `category`, `label` and `value` are what hit-based vendors sort by; `flags` are for the vendor, not for reports.
-    `lifetime_value` is what the action adds to the user's worth.
+    `lifetime_value` is what the action adds to the user's worth; `attachments` are files for a message it sets off.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Track(Event, frozen=True, kw_only=True):
     lifetime_value: float | int | None = None
     idempotency_key: str | None = None
     media: Media = Media()
+    attachments: tuple[Attachment, ...] = ()
     properties: Mapping[str, Any] = {}
     flags: Mapping[str, Any] = {}
 

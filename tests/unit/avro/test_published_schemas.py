@@ -82,8 +82,9 @@ def test_free_form_values_are_of_one_type_in_every_file() -> None:
         for field in written(name)["fields"]
         if f"{field['name']}_json" in {other["name"] for other in written(name)["fields"]}
     ]
-    # Properties and flags of three kinds, traits of two, integrations of six, and two in the context.
-    assert len(free) == 6 + 2 + 6 + 2
+    assert len(free) == sum(
+        field.free_map for name in PARTS for field in shape_of(getattr(events, name)).fields.values()
+    )
     assert len(set(free)) == 1
 
 
@@ -100,6 +101,8 @@ def filled(node: Any, number: int = 3) -> Any:
         return [filled(node["items"], number)]
     if kind == "record":
         return {f["name"]: "{}" if f["name"].endswith("_json") else filled(f["type"], number) for f in node["fields"]}
+    if kind == "enum":
+        return node["symbols"][-1]
     if kind.startswith("connector.events."):
         return filled(written(kind.rpartition(".")[2]), number)
     return {"string": "text", "long": number, "double": 0.5, "boolean": True, "bytes": b"b", "null": None}[kind]
@@ -121,9 +124,10 @@ def unset(struct: msgspec.Struct) -> list[str]:
     missing = []
     for field in fields(struct):
         value = getattr(struct, field.name)
-        if isinstance(value, msgspec.Struct):
-            missing += [f"{field.name}.{name}" for name in unset(value)]
-        elif value is None or value in ({}, ()):
+        parts = value if isinstance(value, tuple) else (value,)
+        structs = [part for part in parts if isinstance(part, msgspec.Struct)]
+        missing += [f"{field.name}.{name}" for part in structs for name in unset(part)]
+        if not structs and (value is None or value in ({}, ())):
             missing.append(field.name)
     return missing
 
