@@ -33,7 +33,7 @@ class Router:
             return "opted_out"
         if (self._allow or self._deny) and not self._allows(event.event_name):
             return "filtered"
-        if self._consent is not None:
+        if self._consent is not None and not event.about_consent:
             state = event.consent.get(self._consent)
             if state is None or not state.granted:
                 return "consent"
@@ -43,7 +43,7 @@ class Router:
         """Return the order key; None where order does not matter."""
         if self._order_by == "none":
             return None
-        if self._order_by == "key" and record.key is not None:
+        if self._order_by == "key" and record.key is not None and not event.ordered_by_user:
             return record.key
         if self._order_by != "partition":
             user = event.user_id or event.anonymous_id

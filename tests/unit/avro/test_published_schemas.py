@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,12 @@ def written(name: str) -> dict[str, Any]:
 
 def test_there_is_one_file_for_every_struct_and_none_besides() -> None:
     assert [path.name for path in FILES] == sorted(f"connector.events.{name}.avsc" for name in PARTS)
+
+
+def test_the_table_of_kinds_and_that_of_parts_name_every_file() -> None:
+    tables = [line for line in (AVRO / "README.md").read_text().splitlines() if line.startswith("| `")]
+    named = {word for line in tables for word in re.findall(r"`([A-Z]\w+)`", line)}
+    assert named == set(PARTS)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.domain.events import Consent, Event, Identify, Track
+from connector.domain.events import Consent, ConsentChange, Event, Identify, OptOut, Track, TrackingLog
 from connector.pipeline.options import RouteOptions
 from connector.pipeline.route import Router
 from tests.unit.pipeline.making import P1, record
@@ -34,6 +34,8 @@ def router(
         (Track(name="a"), router(consent="ads"), "consent"),
         (Track(name="a", consent={"ads": Consent(granted=False)}), router(consent="ads"), "consent"),
         (Track(name="a", consent={"ads": Consent(granted=True)}), router(consent="ads"), None),
+        (ConsentChange(consent={"ads": Consent(granted=False)}), router(consent="ads"), None),
+        (OptOut(opted_out=True), router(consent="ads"), None),
     ],
 )
 def test_an_event_is_wanted_or_skipped_for_a_reason(event: Event, made: Router, reason: str | None) -> None:
@@ -57,6 +59,13 @@ def test_an_event_is_wanted_or_skipped_for_a_reason(event: Event, made: Router, 
 )
 def test_the_order_key(by: OrderBy, key: bytes | None, user: str | None, expected: bytes | None) -> None:
     assert router(by=by).key(record(0, key, partition=P1), Track(name="a", user_id=user)) == expected
+
+
+def test_a_log_whose_key_is_the_name_of_the_event_is_ordered_by_its_user() -> None:
+    keyed = record(0, b"edx.course.enrollment.activated")
+    assert router(by="key").key(keyed, TrackingLog(name="n", user_id="10")) == b"10"
+    assert router(by="key").key(keyed, TrackingLog(name="n")) == b"edx.course.enrollment.activated"
+    assert router(by="partition").key(keyed, TrackingLog(name="n", user_id="10")) == b"t/0"
 
 
 def test_an_anonymous_user_has_an_order_too() -> None:
