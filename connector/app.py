@@ -11,6 +11,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from connector.adapters.clock import SystemClock
+from connector.adapters.feed_files import FeedFiles
 from connector.adapters.http_client import HttpClient
 from connector.adapters.http_transport import HttpOptions
 from connector.adapters.kafka_client import refused_property
@@ -19,6 +20,7 @@ from connector.adapters.kafka_producer import KafkaProducer
 from connector.adapters.kafka_starts import BrokerStarts
 from connector.adapters.schema_files import load_schemas
 from connector.adapters.schema_registry import RegistryOptions, SchemaRegistry
+from connector.adapters.stores import open_store
 from connector.environment import parse_duration_s
 from connector.errors import Problem, SchemaMissing, SettingsError
 from connector.kafka_settings import variable_name
@@ -102,6 +104,7 @@ class Process:
             ignore=connector.ignore,
             fingerprints=load_schemas(Path(directory)).values() if directory else (),
         )
+        self.shelf = FeedFiles(Path(connector.feed_dir)) if connector.feed_dir else None
         self.producers: list[KafkaProducer] = []
 
     def flow(self, sink: Sink, *, max_age: bool = True) -> Flow:
@@ -115,6 +118,8 @@ class Process:
             clock=self.clock,
             chance=random.Random(),
             reload=lambda: create_sinks([sink.name], self.plan.environ)[0],
+            shelf=self.shelf,
+            open_store=lambda lookup: open_store(lookup.address),
         )
         delivery = self.plan.settings.delivery[sink.name]
         options = flow_options(sink.name, delivery, self.plan.settings.connector, max_age=max_age)

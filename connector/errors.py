@@ -13,6 +13,7 @@ ConnectorError
   SetupFailed              the operator: TLS, address or proxy
   KafkaFailed              the operator of Kafka: a fatal client error
   FeedFailed               the vendor's side: a polled file or token could not be renewed
+  StoreFailed              the operator of a store of saved values: it does not answer
 """
 
 from msgspec import Struct
@@ -100,6 +101,14 @@ class KafkaFailed(ConnectorError):
 
 class FeedFailed(ConnectorError):
     """A feed could not be renewed from this reply; `reason` is short and without content."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class StoreFailed(ConnectorError):
+    """A store of saved values did not answer; `reason` is short and without content."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

@@ -135,6 +135,7 @@ class ConnectorSettings(EnvSettings):
     ignore: NameList = Field((), description="record names to skip, comma-separated")
     schema_dir: str | None = Field(None, description="folder of schemas for Avro single-object encoding")
     schema_cache_dir: str | None = Field(None, description="folder that keeps schemas for a start without registry")
+    feed_dir: str | None = Field(None, description="folder that keeps what vendors are polled for, over a restart")
     schema_grace: DurationS = Field(
         60.0, ge=0, description="how old a record with an unknown schema id must be to be given up"
     )

@@ -1,13 +1,13 @@
 """Schemas on disk, one file per id below a folder per registry."""
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 import structlog
+
+from connector.adapters.whole_file import write_whole
 
 _log = structlog.get_logger()
 _Content = tuple[str, ...]
@@ -36,19 +36,10 @@ class SchemaCache:
         """Write, whole or not at all."""
         if not self._on:
             return
-        temporary = None
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
-                temporary = Path(file.name)
-                file.write(msgspec.json.encode(schemas))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path(schema_id))
+            write_whole(self._path(schema_id), msgspec.json.encode(schemas))
         except OSError as error:
             self._switch_off(error)
-            if temporary is not None:
-                _discard(temporary)
 
     def _path(self, schema_id: int) -> Path:
         return self._folder / f"{schema_id}.json"
@@ -57,14 +48,6 @@ class SchemaCache:
         if self._on:
             self._on = False
             _log.warning("schema cache on disk is off", folder=str(self._folder), error=error.strerror)
-
-
-def _discard(temporary: Path) -> None:
-    try:
-        temporary.unlink(missing_ok=True)
-    except OSError:
-        # The disk has refused once and been reported; a stray file is all that is left.
-        return
 
 
 def folder_name(url: str) -> str:

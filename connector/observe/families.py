@@ -70,6 +70,7 @@ FLOW: tuple[Family, ...] = (
     _c("loop_stalls_total", "Times the event loop stood still", "sink"),
     _c("decode_failures_total", "Records whose bytes are no event", "sink", "topic", "reason"),
     _c("translate_failures_total", "Records this sink cannot express", "sink", "reason"),
+    _c("lookups_failed_total", "Times a record went on without a fact that could not be had", "sink"),
     _h("translate_duration_seconds", "Time to translate what a lane takes at once", DURATIONS_S, "sink"),
     _c("batches_total", "Batches sent, by what closed them", "sink", "trigger"),
     _h("batch_records", "Deliveries in a request", RECORDS, "sink"),

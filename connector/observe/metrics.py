@@ -157,6 +157,9 @@ class FlowMetrics:
     def translate_failed(self, reason: str) -> None:
         self._add("translate_failures_total", 1, reason)
 
+    def lookup_failed(self) -> None:
+        self._add("lookups_failed_total", 1)
+
     def translated(self, seconds: float) -> None:
         self._observe("translate_duration_seconds", seconds)
         self._add("loop_seconds_total", seconds, "translate")

@@ -11,9 +11,10 @@ from connector.pipeline.account import Account
 from connector.pipeline.batch import Batch
 from connector.pipeline.clock import Clock
 from connector.pipeline.deliver import Attempted, Sender
+from connector.pipeline.feed import Feeds
 from connector.pipeline.gate import Gate, Permit
 from connector.pipeline.judge import Policy
-from connector.pipeline.lookup import Feeds, Lookups
+from connector.pipeline.lookup import Lookups
 from connector.pipeline.options import Options, Outside
 from connector.sinks.contract import Endpoint, Sink
 
@@ -40,8 +41,10 @@ class Desk:
             options.ambiguous,
             options.retry_after_longest_s,
         )
-        self.feeds = Feeds(sink.feeds, outside.http, outside.clock, outside.chance)
-        self.lookups = Lookups(sink.lookups, outside.http, outside.clock, outside.chance)
+        self.feeds = Feeds(sink.feeds, outside.http, outside.clock, outside.chance, outside.shelf)
+        self.lookups = Lookups(
+            sink.lookups, outside.http, outside.clock, outside.chance, outside.open_store, metrics.lookup_failed
+        )
         self.last_error = ""
         self.distrusted = False
         self._reload = outside.reload

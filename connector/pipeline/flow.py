@@ -85,6 +85,7 @@ class Flow:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self.desk.lookups.close()
             self.account.report()
 
     def stop(self) -> None:

@@ -48,6 +48,11 @@ def trouble(
             found["vendor"] = f"refuses our set-up ({circuit.reason}); mend the credentials or the address"
         elif circuit.state != "closed":
             found["vendor"] = f"does not answer ({desk.last_error}); probing"
+    for name, value in desk.feeds.values.items():
+        if value is None and name in desk.feeds.failing:
+            found["feed"] = f"{name} cannot be had: {desk.feeds.failing[name]}"
+    for name, reason in desk.lookups.failing.items():
+        found["lookup"] = f"{name} does not answer: {reason}"
     if schemas.changed:
         found["registry"] = schemas.changed
     elif schemas.failing:

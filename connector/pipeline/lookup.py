@@ -1,117 +1,100 @@
-"""What a translation needs from outside: feeds kept fresh, lookups asked once and remembered for a while."""
+"""What a translation needs to know per record: asked of a vendor and remembered for a while, or of a store."""
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import structlog
 
-from connector.domain.exchange import HttpRequest, HttpResponse
-from connector.errors import Ambiguous, FeedFailed, NotSent, SetupFailed
+from connector.errors import FeedFailed, StoreFailed
 from connector.pipeline.backoff import delay_s
 from connector.pipeline.clock import Clock
-from connector.pipeline.deliver import NONCE_BYTES, Http
-from connector.sinks.contract import Feed, Lookup, Need, Renewal, Save
+from connector.pipeline.deliver import Http
+from connector.pipeline.feed import RETRY_FIRST_S, RETRY_LONGEST_S, ask
+from connector.sinks.contract import Lookup, Need, Save, StoredLookup
 
-REQUEST_TIMEOUT_S = 10.0
-RETRY_FIRST_S = 0.5
-RETRY_LONGEST_S = 30.0
-HOLD_S = 1.0
 MOST_FACTS = 100_000
+# A store that did not answer is not asked again for so long, where records go on without it.
+REST_S = 1.0
 
 log = structlog.get_logger(__name__)
 
 
-async def _ask(http: Http, request: HttpRequest) -> HttpResponse:
-    try:
-        return await http.send(request, timeout_s=REQUEST_TIMEOUT_S)
-    except (NotSent, Ambiguous, SetupFailed) as failure:
-        raise FeedFailed(failure.kind) from failure
+class Store(Protocol):
+    """Values by key that outlive the process."""
+
+    async def get(self, key: str) -> bytes | None:
+        """Return a value. Raises: StoreFailed, within a bounded time."""
+        ...
+
+    async def put(self, key: str, value: bytes | None) -> None:
+        """Keep a value, or forget it where it is None. Raises: StoreFailed, within a bounded time."""
+        ...
+
+    async def close(self) -> None: ...
 
 
-class Feeds:
-    """The feeds of a sink, each on its last good value."""
-
-    def __init__(self, feeds: Sequence[Feed], http: Http, clock: Clock, chance: random.Random) -> None:
-        self.values: dict[str, object] = {feed.name: None for feed in feeds}
-        self._feeds = {feed.name: feed for feed in feeds}
-        self._last: dict[str, Renewal] = {}
-        self._renewing: dict[str, asyncio.Task[bool]] = {}
-        self._http = http
-        self._clock = clock
-        self._chance = chance
-
-    def adopt(self, feeds: Sequence[Feed]) -> None:
-        """Go on with the same feeds made anew, with other credentials perhaps; their last values stand."""
-        self._feeds = {feed.name: feed for feed in feeds}
-
-    async def run(self) -> None:
-        """Keep every feed fresh until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for name in self._feeds:
-                group.create_task(self._keep_fresh(name))
-
-    async def renew(self, name: str) -> bool:
-        """Renew one feed now; callers at the same time share one request. False where the last value stands."""
-        task = self._renewing.get(name)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._renew(self._feeds[name]))
-            self._renewing[name] = task
-            task.add_done_callback(lambda _: self._renewing.pop(name, None))
-        return await asyncio.shield(task)
-
-    async def _keep_fresh(self, name: str) -> None:
-        failures = 0
-        while True:
-            if await self.renew(name):
-                failures = 0
-                await asyncio.sleep(self._last[name].refresh_s)
-            else:
-                failures += 1
-                await asyncio.sleep(delay_s(failures, self._chance, first_s=RETRY_FIRST_S, longest_s=RETRY_LONGEST_S))
-
-    async def _renew(self, feed: Feed) -> bool:
-        last = self._last.get(feed.name)
-        try:
-            nonce = self._chance.randbytes(NONCE_BYTES)
-            reply = await _ask(self._http, feed.request(last, self._clock.now_ms(), nonce))
-            renewal = feed.read(reply, last, self._clock.now_ms())
-        except FeedFailed as failure:
-            log.warning("feed not renewed, its last value stands", feed=feed.name, reason=failure.reason)
-            return False
-        self._last[feed.name] = renewal
-        self.values[feed.name] = renewal.value
-        return True
+OpenStore = Callable[[StoredLookup], Store]
 
 
 class Lookups:
-    """The lookups of a sink. Facts are remembered by need, the oldest forgotten first."""
+    """The lookups of a sink. Facts asked of a vendor are remembered by need, the oldest forgotten first.
 
-    def __init__(self, lookups: Sequence[Lookup], http: Http, clock: Clock, chance: random.Random) -> None:
-        self._lookups = {lookup.name: lookup for lookup in lookups}
+    `failed` is told each time a record goes on without its fact.
+    """
+
+    def __init__(
+        self,
+        lookups: Sequence[Lookup | StoredLookup],
+        http: Http,
+        clock: Clock,
+        chance: random.Random,
+        open_store: OpenStore | None = None,
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.failing: dict[str, str] = {}
+        self._asked = {one.name: one for one in lookups if not isinstance(one, StoredLookup)}
+        self._stored: dict[str, Stored] = {}
+        for one in lookups:
+            if isinstance(one, StoredLookup):
+                if open_store is None:
+                    raise TypeError(f"nothing opens the store of {one.name}")
+                self._stored[one.name] = Stored(one, open_store(one), clock, chance, failed, self.failing)
         self._facts: dict[Need, tuple[object, float]] = {}
+        self._free_s: dict[str, float] = {}
         self._http = http
         self._clock = clock
         self._chance = chance
+        self._failed = failed
 
     def __bool__(self) -> bool:
-        return bool(self._lookups)
+        return bool(self._asked or self._stored)
 
-    def adopt(self, lookups: Sequence[Lookup]) -> None:
-        """Go on with the same lookups made anew."""
-        self._lookups = {lookup.name: lookup for lookup in lookups}
+    def adopt(self, lookups: Sequence[Lookup | StoredLookup]) -> None:
+        """Go on with the same lookups made anew; a store stays open as it is."""
+        self._asked = {one.name: one for one in lookups if not isinstance(one, StoredLookup)}
 
     async def facts(self, needs: Sequence[Need]) -> Mapping[Need, object]:
         """Answer each need; a fact is None where its lookup may be absent and is."""
         return {need: await self._fact(need) for need in needs}
 
-    def save(self, saves: Sequence[Save]) -> None:
+    async def save(self, saves: Sequence[Save]) -> None:
         """Remember what a translation found out; a later one of the same lane sees it."""
         for save in saves:
-            self._remember(Need(save.lookup, save.key), save.value)
+            if save.lookup in self._stored:
+                await self._stored[save.lookup].put(save.key, save.value)
+            else:
+                self._remember(Need(save.lookup, save.key), save.value)
+
+    async def close(self) -> None:
+        for stored in self._stored.values():
+            await stored.store.close()
 
     async def _fact(self, need: Need) -> object:
-        lookup, failures = self._lookups[need.lookup], 0
+        if need.lookup in self._stored:
+            return await self._stored[need.lookup].get(need.key)
+        lookup, failures = self._asked[need.lookup], 0
         while True:
             known = self._facts.get(need)
             if known is not None and known[1] > self._clock.monotonic_s():
@@ -120,18 +103,95 @@ class Lookups:
             if request is None:
                 return None
             try:
-                fact = lookup.read(need, await _ask(self._http, request))
-            except FeedFailed:
+                await self._pace(lookup)
+                fact = lookup.read(need, await ask(self._http, request))
+            except FeedFailed as failure:
                 if lookup.on_failure == "absent":
+                    self._failed()
                     return None
+                self.failing[lookup.name] = failure.reason
                 failures += 1
                 await asyncio.sleep(delay_s(failures, self._chance, first_s=RETRY_FIRST_S, longest_s=RETRY_LONGEST_S))
             else:
+                self.failing.pop(lookup.name, None)
                 self._remember(need, fact)
                 return fact
 
+    async def _pace(self, lookup: Lookup) -> None:
+        """Wait for this question's place in the row that the rate leaves."""
+        if lookup.rate_per_s is None:
+            return
+        now_s = self._clock.monotonic_s()
+        at_s = max(now_s, self._free_s.get(lookup.name, now_s))
+        self._free_s[lookup.name] = at_s + 1.0 / lookup.rate_per_s
+        if at_s > now_s:
+            await asyncio.sleep(at_s - now_s)
+
     def _remember(self, need: Need, fact: object) -> None:
         self._facts.pop(need, None)
-        self._facts[need] = (fact, self._clock.monotonic_s() + self._lookups[need.lookup].ttl_s)
+        self._facts[need] = (fact, self._clock.monotonic_s() + self._asked[need.lookup].ttl_s)
         if len(self._facts) > MOST_FACTS:
             del self._facts[next(iter(self._facts))]
+
+
+class Stored:
+    """A lookup and its store; what a store that is down means is the lookup's to say."""
+
+    def __init__(
+        self,
+        lookup: StoredLookup,
+        store: Store,
+        clock: Clock,
+        chance: random.Random,
+        failed: Callable[[], None],
+        failing: dict[str, str],
+    ) -> None:
+        self.store = store
+        self._lookup = lookup
+        self._clock = clock
+        self._chance = chance
+        self._failed = failed
+        self._failing = failing
+        self._rests_until_s = 0.0
+
+    async def get(self, key: str) -> bytes | None:
+        failures = 0
+        while not self._rests():
+            try:
+                value = await self.store.get(key)
+            except StoreFailed as failure:
+                failures += 1
+                await self._after(failure, failures)
+            else:
+                self._failing.pop(self._lookup.name, None)
+                return value
+        return None
+
+    async def put(self, key: str, value: bytes | None) -> None:
+        failures = 0
+        while not self._rests():
+            try:
+                await self.store.put(key, value)
+            except StoreFailed as failure:
+                failures += 1
+                await self._after(failure, failures)
+            else:
+                self._failing.pop(self._lookup.name, None)
+                return
+
+    def _rests(self) -> bool:
+        """Whether a record goes on without the store now; counted."""
+        if self._clock.monotonic_s() >= self._rests_until_s:
+            return False
+        self._failed()
+        return True
+
+    async def _after(self, failure: StoreFailed, failures: int) -> None:
+        name = self._lookup.name
+        if name not in self._failing:
+            log.warning("store of saved values does not answer", lookup=name, reason=failure.reason)
+        self._failing[name] = failure.reason
+        if self._lookup.on_failure == "absent":
+            self._rests_until_s = self._clock.monotonic_s() + REST_S
+        else:
+            await asyncio.sleep(delay_s(failures, self._chance, first_s=RETRY_FIRST_S, longest_s=RETRY_LONGEST_S))

@@ -10,6 +10,8 @@ from connector.pipeline.clock import Clock
 from connector.pipeline.dead_letter import Producer
 from connector.pipeline.decode import Decode
 from connector.pipeline.deliver import Http
+from connector.pipeline.feed import Shelf
+from connector.pipeline.lookup import OpenStore
 from connector.sinks.contract import Sink
 
 
@@ -46,7 +48,10 @@ class Options(Struct, frozen=True):
 
 
 class Outside(Struct, frozen=True):
-    """What a flow uses but does not own. `reload` makes the sink anew from its settings and secret files."""
+    """What a flow uses but does not own.
+
+    `reload` makes the sink anew from its settings and secret files; `shelf` keeps feeds over a restart, where one is.
+    """
 
     decoder: Decode
     http: Http
@@ -54,3 +59,5 @@ class Outside(Struct, frozen=True):
     clock: Clock
     chance: random.Random
     reload: Callable[[], Sink]
+    shelf: Shelf | None = None
+    open_store: OpenStore | None = None

@@ -11,7 +11,7 @@ from connector.domain.outcome import Rejected
 from connector.errors import Untranslatable
 from connector.pipeline.acknowledge import OpenRecord
 from connector.pipeline.batch import Delivery, too_large
-from connector.pipeline.lookup import HOLD_S
+from connector.pipeline.feed import HOLD_S
 from connector.sinks.contract import Hold, Need, Payload, Payloads, Scene, Skip, Translation
 
 if TYPE_CHECKING:
@@ -36,10 +36,7 @@ async def translate(desk: "Desk", arrival: Arrival, queue: deque[Delivery]) -> f
     scene = Scene(clock.now_ms(), name, desk.feeds.values, NO_FACTS)
     try:
         if desk.lookups:
-            needs = desk.sink.needs(event, scene)
-            if needs:
-                facts = await desk.lookups.facts(needs)
-                scene = Scene(clock.now_ms(), name, desk.feeds.values, facts)
+            scene = await _informed(desk, event, scene)
         if opened.done or not opened.holding.live:
             return 0.0
         translation: Translation = desk.sink.translate(event, scene)
@@ -49,13 +46,25 @@ async def translate(desk: "Desk", arrival: Arrival, queue: deque[Delivery]) -> f
         return _refused(desk, opened, Rejected("translator_fault", type(fault).__name__))
     if isinstance(translation, Hold):
         return HOLD_S
+    if translation.saves:
+        # Before anything can be acknowledged: a record that ended is not translated again.
+        await desk.lookups.save(translation.saves)
+        if opened.done or not opened.holding.live:
+            return 0.0
     if isinstance(translation, Skip):
         desk.account.skipped(opened, translation.reason)
-        return 0.0
-    _enqueue(desk, arrival, translation, queue)
-    if translation.saves:
-        desk.lookups.save(translation.saves)
+    else:
+        _enqueue(desk, arrival, translation, queue)
     return 0.0
+
+
+async def _informed(desk: "Desk", event: Event, scene: Scene) -> Scene:
+    """Find out what the sink needs to know of this event, and what it needs to know then."""
+    facts: dict[Need, object] = {}
+    while missing := [need for need in desk.sink.needs(event, scene) if need not in facts]:
+        facts.update(await desk.lookups.facts(missing))
+        scene = Scene(desk.clock.now_ms(), scene.record_id, desk.feeds.values, facts)
+    return scene
 
 
 def _enqueue(desk: "Desk", arrival: Arrival, translation: Payloads, queue: deque[Delivery]) -> None:

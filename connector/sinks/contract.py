@@ -90,11 +90,11 @@ class Need(Struct, frozen=True):
 
 
 class Save(Struct, frozen=True):
-    """What a translation found out and a later one may need: stored by the lookup, in lane order."""
+    """What a translation found out and a later one may need: stored by the lookup, in lane order; None forgets."""
 
     lookup: str
     key: str
-    value: bytes
+    value: bytes | None
 
 
 class Scene(Struct, frozen=True):
@@ -126,9 +126,10 @@ class Payloads(Struct, frozen=True):
 
 
 class Skip(Struct, frozen=True):
-    """This sink has no use for the event: final and counted by reason."""
+    """This sink sends nothing for the event, but may have learned of it: final and counted by reason."""
 
     reason: str
+    saves: tuple[Save, ...] = ()
 
 
 class Hold(Struct, frozen=True):
@@ -142,11 +143,15 @@ Verdict = Sequence[Outcome] | SetupFault | Refresh
 
 
 class Renewal(Struct, frozen=True):
-    """A feed's new value and when to ask again; `stamp` is the vendor's own version of it, such as Last-Modified."""
+    """A feed's new value and when to ask again; `stamp` is the vendor's own version of it, such as Last-Modified.
+
+    `keep`: the reply it was read from is kept on disk, for a start while the vendor cannot be reached.
+    """
 
     value: object
     refresh_s: float
     stamp: str = ""
+    keep: bool = False
 
 
 class Feed(Protocol):
@@ -168,12 +173,13 @@ class Lookup(Protocol):
     """Something asked per record. A fact is kept for `ttl_s`; `on_failure` waits, or goes on with None.
 
     A lookup without a request (None) is answered by its saved values alone.
+    Units: `rate_per_s` questions a second at most, None for no bound.
     """
 
     @property
     def name(self) -> str: ...
     @property
-    def quota(self) -> str: ...
+    def rate_per_s(self) -> float | None: ...
     @property
     def ttl_s(self) -> float: ...
     @property
@@ -186,6 +192,18 @@ class Lookup(Protocol):
     def read(self, need: Need, reply: HttpResponse) -> object:
         """Read the fact. Raises: FeedFailed where the reply holds none."""
         ...
+
+
+class StoredLookup:
+    """A lookup answered by values saved before, in a store that outlives the process; a fact is bytes or None.
+
+    `address` names the store and may hold a password, so nothing shows it.
+    """
+
+    def __init__(self, name: str, address: str, on_failure: Literal["wait", "absent"]) -> None:
+        self.name = name
+        self.address = address
+        self.on_failure = on_failure
 
 
 class Preferences(Struct, frozen=True):
@@ -208,12 +226,15 @@ class Sink(Protocol):
     @property
     def feeds(self) -> Sequence[Feed]: ...
     @property
-    def lookups(self) -> Sequence[Lookup]: ...
+    def lookups(self) -> Sequence[Lookup | StoredLookup]: ...
     @property
     def preferences(self) -> Preferences: ...
 
     def needs(self, event: Event, scene: Scene) -> tuple[Need, ...]:
-        """Name what `translate` must know from outside; () for most events."""
+        """Name what `translate` must know from outside; () for most events.
+
+        Asked again with the facts that were found, until it names nothing new: one need may follow from another.
+        """
         ...
 
     def translate(self, event: Event, scene: Scene) -> Translation:

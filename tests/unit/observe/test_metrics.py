@@ -311,6 +311,7 @@ def test_every_way_of_counting_leaves_a_mark() -> None:
         "in_flight": (1, 10, 1),
         "decode_failed": ("events", "framing"),
         "translate_failed": ("no_name",),
+        "lookup_failed": (),
         "translated": (0.5,),
         "delivered": ([1.0], 5.0),
         "attempts": (1, 1),

@@ -8,6 +8,7 @@ from connector.domain.record import Partition, Record
 from connector.pipeline.consume import Consumer, Owner
 from connector.pipeline.dead_letter import Letter
 from connector.pipeline.flow import Flow
+from connector.pipeline.lookup import OpenStore
 from connector.pipeline.options import Options, Outside
 from connector.sinks.contract import Sink
 from tests.doubles import clock
@@ -37,6 +38,7 @@ class Rig:
         refuse: Callable[[Letter], str] = lambda letter: "",
         ask: Callable[[int], None] = lambda schema: None,
         starts: Mapping[Partition, int] | None = None,
+        open_store: OpenStore | None = None,
     ) -> None:
         self.http = ScriptedHttp(script)
         self.producer = ListProducer(refuse)
@@ -50,6 +52,7 @@ class Rig:
             clock=clock.LoopClock(),
             chance=random.Random(1),
             reload=reload or (lambda: used),
+            open_store=open_store,
         )
         self.flow = Flow(used, self.options, outside, silent_metrics())
         self._log = log

@@ -56,8 +56,8 @@ class TokenFeed(Struct, frozen=True):
 
 class SlowLookup(Struct, frozen=True):
     name: str = "profile"
-    quota: str = "default"
     ttl_s: float = 60.0
+    rate_per_s: float | None = None
     on_failure: Literal["wait", "absent"] = "wait"
 
     def request(self, need: Need, now_ms: int) -> HttpRequest:

@@ -1,4 +1,4 @@
-"""Feeds kept fresh and facts asked once."""
+"""Facts asked once, paced, and kept in stores that may be down."""
 
 import asyncio
 import random
@@ -8,35 +8,22 @@ from typing import Literal
 from msgspec import Struct
 
 from connector.domain.exchange import HttpRequest, HttpResponse
-from connector.errors import FeedFailed, NotSent
-from connector.pipeline.lookup import Feeds, Lookups
-from connector.sinks.contract import Need, Renewal, Save
+from connector.errors import FeedFailed
+from connector.pipeline.lookup import Lookups
+from connector.sinks.contract import Need, Save, StoredLookup
 from tests.doubles import clock
 from tests.doubles.http import Answer, ScriptedHttp, Sent
+from tests.doubles.store import ShakyStore
 
 NEED = Need("profile", "u")
-
-
-class Bucketing(Struct, frozen=True):
-    name: str = "file"
-
-    def request(self, last: Renewal | None, now_ms: int, nonce: bytes) -> HttpRequest:
-        return HttpRequest("GET", "https://vendor.example/file", {"stamp": last.stamp if last else ""})
-
-    def read(self, reply: HttpResponse, last: Renewal | None, now_ms: int) -> Renewal:
-        if reply.status == 304 and last is not None:
-            return last
-        if reply.status != 200:
-            raise FeedFailed("status")
-        return Renewal(reply.body, 60.0, reply.body.decode())
 
 
 class Profile(Struct, frozen=True):
     on_failure: Literal["wait", "absent"] = "wait"
     asks: bool = True
     name: str = "profile"
-    quota: str = "default"
     ttl_s: float = 60.0
+    rate_per_s: float | None = None
 
     def request(self, need: Need, now_ms: int) -> HttpRequest | None:
         return HttpRequest("GET", f"https://vendor.example/{need.key}") if self.asks else None
@@ -45,47 +32,6 @@ class Profile(Struct, frozen=True):
         if reply.status != 200:
             raise FeedFailed("status")
         return reply.body
-
-
-def keep_fresh(script: Callable[[Sent], Answer], for_s: float) -> tuple[object, list[Sent]]:
-    async def main() -> tuple[object, list[Sent]]:
-        http = ScriptedHttp(script)
-        feeds = Feeds([Bucketing()], http, clock.LoopClock(), random.Random(1))
-        assert feeds.values == {"file": None}
-        task = asyncio.ensure_future(feeds.run())
-        await asyncio.sleep(for_s)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        return feeds.values["file"], http.sent
-
-    return clock.run(main())
-
-
-def test_a_feed_is_renewed_as_often_as_it_asks_and_says_what_it_has() -> None:
-    value, sent = keep_fresh(lambda sent: Answer(body=b"v1", delay_s=0.0) if sent.at_s < 1 else Answer(304), 150.0)
-    assert value == b"v1"
-    assert [one.headers["stamp"] for one in sent] == ["", "v1", "v1"]
-
-
-def test_a_feed_stays_on_its_last_good_value() -> None:
-    value, sent = keep_fresh(lambda sent: Answer(body=b"v1") if sent.at_s < 1 else Answer(500), 3600.0)
-    assert value == b"v1"
-    assert 3540 / 30 <= len(sent) <= 3540, "back-off up to 30 s, no storm"
-
-
-def test_a_feed_that_cannot_be_reached_is_asked_again() -> None:
-    value, _ = keep_fresh(lambda sent: Answer(error=NotSent("dns")) if sent.at_s < 100 else Answer(body=b"v2"), 200.0)
-    assert value == b"v2"
-
-
-def test_renewals_asked_for_at_the_same_time_share_one_request() -> None:
-    async def main() -> tuple[list[bool], int]:
-        http = ScriptedHttp(lambda sent: Answer(body=b"t"))
-        feeds = Feeds([Bucketing()], http, clock.LoopClock(), random.Random(1))
-        done = await asyncio.gather(*(feeds.renew("file") for _ in range(16)))
-        return list(done), len(http.sent)
-
-    assert clock.run(main()) == ([True] * 16, 1)
 
 
 def look_up(
@@ -98,7 +44,7 @@ def look_up(
         lookups = Lookups([lookup], http, clock.LoopClock(), random.Random(1))
         facts: list[object] = []
         if save is not None:
-            lookups.save([save])
+            await lookups.save([save])
         for moment_s in at_s:
             await asyncio.sleep(max(0.0, moment_s - asyncio.get_running_loop().time()))
             facts.append((await lookups.facts([NEED]))[NEED])
@@ -125,3 +71,57 @@ def test_a_fact_that_is_needed_is_waited_for() -> None:
 def test_a_saved_value_answers_without_a_request() -> None:
     found = look_up(Profile(asks=False), lambda sent: Answer(), (0.0, 61.0), Save("profile", "u", b"saved"))
     assert found == ([b"saved", None], 0)
+
+
+def test_questions_keep_to_the_rate_of_their_lookup() -> None:
+    async def main() -> list[float]:
+        http = ScriptedHttp(lambda sent: Answer(body=b"f"))
+        lookups = Lookups([Profile(rate_per_s=10.0)], http, clock.LoopClock(), random.Random(1))
+        needs = [Need("profile", str(number)) for number in range(6)]
+        await asyncio.gather(*(lookups.facts([need]) for need in needs))
+        return [round(one.at_s, 3) for one in http.sent]
+
+    assert clock.run(main()) == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+
+
+def with_store(store: ShakyStore, on_failure: Literal["wait", "absent"], saves: list[Save]) -> tuple[object, int, str]:
+    """Save, then look up; return the fact, how often a record went without, and what is said to fail."""
+
+    async def main() -> tuple[object, int, str]:
+        failed: list[None] = []
+        kept = StoredLookup("profile", "memory:", on_failure)
+        http = ScriptedHttp(lambda sent: Answer())
+        lookups = Lookups(
+            [kept], http, clock.LoopClock(), random.Random(1), lambda lookup: store, lambda: failed.append(None)
+        )
+        await lookups.save(saves)
+        fact = (await lookups.facts([NEED]))[NEED]
+        said = lookups.failing.get("profile", "")
+        await lookups.close()
+        return fact, len(failed), said
+
+    return clock.run(main())
+
+
+def test_a_store_answers_with_what_was_saved_until_it_is_forgotten() -> None:
+    store = ShakyStore()
+    assert with_store(store, "wait", [Save("profile", "u", b"v")]) == (b"v", 0, "")
+    assert with_store(store, "wait", [])[0] == b"v"
+    assert with_store(store, "wait", [Save("profile", "u", None)])[0] is None
+    assert store.closed
+
+
+def test_a_store_that_must_answer_is_waited_for() -> None:
+    store = ShakyStore(down_for=3)
+    assert with_store(store, "wait", [Save("profile", "u", b"v")]) == (b"v", 0, "")
+    assert store.asked == 5
+
+
+def test_records_go_on_without_a_store_that_may_be_absent_and_are_counted() -> None:
+    store = ShakyStore(down_for=99)
+    assert with_store(store, "absent", [Save("profile", "u", b"v")]) == (None, 2, "timeout")
+    assert store.asked == 1, "a store that is down is left alone for a while"
+
+
+def test_the_address_of_a_store_is_shown_by_nothing() -> None:
+    assert "hunter2" not in repr(StoredLookup("profile", "redis://:hunter2@cache", "wait"))

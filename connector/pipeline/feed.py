@@ -1,0 +1,117 @@
+"""The feeds of a sink: polled or renewed, each kept on its last good value, in memory and where asked for on disk."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from connector.domain.exchange import HttpRequest, HttpResponse
+from connector.errors import Ambiguous, FeedFailed, NotSent, SetupFailed
+from connector.pipeline.backoff import delay_s
+from connector.pipeline.clock import Clock
+from connector.pipeline.deliver import NONCE_BYTES, Http
+from connector.sinks.contract import Feed, Renewal
+
+REQUEST_TIMEOUT_S = 10.0
+RETRY_FIRST_S = 0.5
+RETRY_LONGEST_S = 30.0
+HOLD_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Shelf(Protocol):
+    """Where replies are kept over a restart, by the name of their feed. Neither method raises."""
+
+    def read(self, name: str) -> bytes | None: ...
+    def write(self, name: str, content: bytes) -> None: ...
+
+
+async def ask(http: Http, request: HttpRequest) -> HttpResponse:
+    """Ask once. Raises: FeedFailed, where no reply came."""
+    try:
+        return await http.send(request, timeout_s=REQUEST_TIMEOUT_S)
+    except (NotSent, Ambiguous, SetupFailed) as failure:
+        raise FeedFailed(failure.kind) from failure
+
+
+class Feeds:
+    """The feeds of a sink, each on its last good value."""
+
+    def __init__(
+        self, feeds: Sequence[Feed], http: Http, clock: Clock, chance: random.Random, shelf: Shelf | None = None
+    ) -> None:
+        self.values: dict[str, object] = {feed.name: None for feed in feeds}
+        self.failing: dict[str, str] = {}
+        self._feeds = {feed.name: feed for feed in feeds}
+        self._last: dict[str, Renewal] = {}
+        self._renewing: dict[str, asyncio.Task[bool]] = {}
+        self._http = http
+        self._clock = clock
+        self._chance = chance
+        self._shelf = shelf
+
+    def adopt(self, feeds: Sequence[Feed]) -> None:
+        """Go on with the same feeds made anew, with other credentials perhaps; their last values stand."""
+        self._feeds = {feed.name: feed for feed in feeds}
+
+    async def run(self) -> None:
+        """Keep every feed fresh until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for name in self._feeds:
+                group.create_task(self._keep_fresh(name))
+
+    async def renew(self, name: str) -> bool:
+        """Renew one feed now; callers at the same time share one request. False where the last value stands."""
+        task = self._renewing.get(name)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._renew(self._feeds[name]))
+            self._renewing[name] = task
+            task.add_done_callback(lambda _: self._renewing.pop(name, None))
+        return await asyncio.shield(task)
+
+    async def _keep_fresh(self, name: str) -> None:
+        failures = 0
+        while True:
+            if await self.renew(name):
+                failures = 0
+                await asyncio.sleep(self._last[name].refresh_s)
+            else:
+                failures += 1
+                await asyncio.sleep(delay_s(failures, self._chance, first_s=RETRY_FIRST_S, longest_s=RETRY_LONGEST_S))
+
+    async def _renew(self, feed: Feed) -> bool:
+        last = self._last.get(feed.name) or self._shelved(feed)
+        try:
+            nonce = self._chance.randbytes(NONCE_BYTES)
+            reply = await ask(self._http, feed.request(last, self._clock.now_ms(), nonce))
+            renewal = feed.read(reply, last, self._clock.now_ms())
+        except FeedFailed as failure:
+            self.failing[feed.name] = failure.reason
+            log.warning("feed not renewed, its last value stands", feed=feed.name, reason=failure.reason)
+            if last is not None:
+                self._adopt(feed, last)
+            return False
+        self.failing.pop(feed.name, None)
+        self._adopt(feed, renewal)
+        if self._shelf is not None and renewal.keep and (last is None or renewal.stamp != last.stamp):
+            self._shelf.write(feed.name, msgspec.msgpack.encode(reply))
+        return True
+
+    def _adopt(self, feed: Feed, renewal: Renewal) -> None:
+        self._last[feed.name] = renewal
+        self.values[feed.name] = renewal.value
+
+    def _shelved(self, feed: Feed) -> Renewal | None:
+        """Read what an earlier process kept; what cannot be read is as good as none."""
+        content = self._shelf.read(feed.name) if self._shelf is not None else None
+        if content is None:
+            return None
+        try:
+            return feed.read(msgspec.msgpack.decode(content, type=HttpResponse), None, self._clock.now_ms())
+        except (FeedFailed, msgspec.DecodeError) as fault:
+            log.warning("feed kept on disk cannot be read", feed=feed.name, fault=type(fault).__name__)
+            return None

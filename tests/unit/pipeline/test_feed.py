@@ -1,0 +1,127 @@
+"""Feeds kept fresh, in memory and on disk."""
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from connector.domain.exchange import HttpRequest, HttpResponse
+from connector.errors import FeedFailed, NotSent
+from connector.pipeline.feed import Feeds
+from connector.sinks.contract import Renewal
+from tests.doubles import clock
+from tests.doubles.http import Answer, ScriptedHttp, Sent
+
+
+class Bucketing(Struct, frozen=True):
+    name: str = "file"
+
+    def request(self, last: Renewal | None, now_ms: int, nonce: bytes) -> HttpRequest:
+        return HttpRequest("GET", "https://vendor.example/file", {"stamp": last.stamp if last else ""})
+
+    def read(self, reply: HttpResponse, last: Renewal | None, now_ms: int) -> Renewal:
+        if reply.status == 304 and last is not None:
+            return last
+        if reply.status != 200:
+            raise FeedFailed("status")
+        return Renewal(reply.body, 60.0, reply.body.decode(), keep=True)
+
+
+class DictShelf:
+    """A disk in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def read(self, name: str) -> bytes | None:
+        return self.kept.get(name)
+
+    def write(self, name: str, content: bytes) -> None:
+        self.kept[name] = content
+
+
+def keep_fresh(script: Callable[[Sent], Answer], for_s: float) -> tuple[object, list[Sent]]:
+    async def main() -> tuple[object, list[Sent]]:
+        http = ScriptedHttp(script)
+        feeds = Feeds([Bucketing()], http, clock.LoopClock(), random.Random(1))
+        assert feeds.values == {"file": None}
+        task = asyncio.ensure_future(feeds.run())
+        await asyncio.sleep(for_s)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return feeds.values["file"], http.sent
+
+    return clock.run(main())
+
+
+def test_a_feed_is_renewed_as_often_as_it_asks_and_says_what_it_has() -> None:
+    value, sent = keep_fresh(lambda sent: Answer(body=b"v1", delay_s=0.0) if sent.at_s < 1 else Answer(304), 150.0)
+    assert value == b"v1"
+    assert [one.headers["stamp"] for one in sent] == ["", "v1", "v1"]
+
+
+def test_a_feed_stays_on_its_last_good_value() -> None:
+    value, sent = keep_fresh(lambda sent: Answer(body=b"v1") if sent.at_s < 1 else Answer(500), 3600.0)
+    assert value == b"v1"
+    assert 3540 / 30 <= len(sent) <= 3540, "back-off up to 30 s, no storm"
+
+
+def test_a_feed_that_cannot_be_reached_is_asked_again() -> None:
+    value, _ = keep_fresh(lambda sent: Answer(error=NotSent("dns")) if sent.at_s < 100 else Answer(body=b"v2"), 200.0)
+    assert value == b"v2"
+
+
+def test_renewals_asked_for_at_the_same_time_share_one_request() -> None:
+    async def main() -> tuple[list[bool], int]:
+        http = ScriptedHttp(lambda sent: Answer(body=b"t"))
+        feeds = Feeds([Bucketing()], http, clock.LoopClock(), random.Random(1))
+        done = await asyncio.gather(*(feeds.renew("file") for _ in range(16)))
+        return list(done), len(http.sent)
+
+    assert clock.run(main()) == ([True] * 16, 1)
+
+
+def restarted(shelf: DictShelf, script: Callable[[Sent], Answer]) -> tuple[object, list[Sent]]:
+    """Renew once as a process that has just started."""
+
+    async def main() -> tuple[object, list[Sent]]:
+        http = ScriptedHttp(script)
+        feeds = Feeds([Bucketing()], http, clock.LoopClock(), random.Random(1), shelf)
+        await feeds.renew("file")
+        return feeds.values["file"], http.sent
+
+    return clock.run(main())
+
+
+def test_a_value_kept_on_disk_stands_where_the_vendor_cannot_be_reached_at_the_start() -> None:
+    shelf = DictShelf()
+    assert restarted(shelf, lambda sent: Answer(body=b"v1"))[0] == b"v1"
+    assert restarted(shelf, lambda sent: Answer(error=NotSent("dns")))[0] == b"v1"
+
+
+def test_a_value_kept_on_disk_is_asked_for_by_its_own_stamp_and_stands_where_nothing_changed() -> None:
+    shelf = DictShelf()
+    restarted(shelf, lambda sent: Answer(body=b"v1"))
+    value, sent = restarted(shelf, lambda sent: Answer(304))
+    assert (value, [one.headers["stamp"] for one in sent]) == (b"v1", ["v1"])
+
+
+def test_what_cannot_be_read_from_disk_is_as_good_as_nothing() -> None:
+    shelf = DictShelf()
+    shelf.kept["file"] = b"half a"
+    value, sent = restarted(shelf, lambda sent: Answer(500))
+    assert (value, [one.headers["stamp"] for one in sent]) == (None, [""])
+
+
+def test_a_feed_says_why_it_fails_until_it_is_renewed() -> None:
+    async def main() -> list[dict[str, str]]:
+        answers = iter((Answer(500), Answer(body=b"v1")))
+        feeds = Feeds([Bucketing()], ScriptedHttp(lambda sent: next(answers)), clock.LoopClock(), random.Random(1))
+        said = []
+        for _ in range(2):
+            await feeds.renew("file")
+            said.append(dict(feeds.failing))
+        return said
+
+    assert clock.run(main()) == [{"file": "status"}, {}]
