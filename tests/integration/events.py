@@ -42,7 +42,12 @@ def single_object_head(kind: str) -> bytes:
 
 def confluent_heads(registry: str, topic: str) -> Mapping[str, bytes]:
     """Register every kind and return the heads that name its id."""
-    return {kind: b"\x00" + struct.pack(">I", register(registry, f"{topic}-{kind}", schema_of(kind))) for kind in KINDS}
+    return {kind: confluent_head(registry, topic, kind) for kind in KINDS}
+
+
+def confluent_head(registry: str, topic: str, kind: str) -> bytes:
+    """Register one kind and return the head that names its id."""
+    return b"\x00" + struct.pack(">I", register(registry, f"{topic}-{kind}", schema_of(kind)))
 
 
 def register(registry: str, subject: str, schema: Any) -> int:
