@@ -19,6 +19,8 @@ Properties = Mapping[str, str | int | float | bool]
 _DEFAULTS: Properties = {
     "auto.commit.interval.ms": 1000,
     "fetch.max.bytes": 4 << 20,
+    # How long a full queue is left alone, emptied or not; the default of a second starves a quick flow.
+    "fetch.queue.backoff.ms": 20,
     "fetch.wait.max.ms": 100,
     "max.partition.fetch.bytes": 1 << 20,
     "queued.max.messages.kbytes": 4096,
