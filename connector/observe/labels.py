@@ -14,8 +14,8 @@ UNDECODABLE = (
     "decimal_range", "calendar_range", "unknown_record", OTHER,
 )
 UNTRANSLATABLE = (
-    "no_identity", "no_name", "no_group", "no_previous_id", "no_date", "not_encodable", "too_large",
-    "translator_fault", OTHER,
+    "no_identity", "no_name", "no_group", "no_previous_id", "no_date", "missing", "unknown_value", "not_scalar",
+    "not_a_number", "not_a_uuid", "too_long", "too_many", "not_encodable", "too_large", "translator_fault", OTHER,
 )
 REFUSALS = ("refused", "exhausted", "expired", "too_old", "ambiguous")
 CODES = (

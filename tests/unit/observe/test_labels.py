@@ -36,6 +36,7 @@ def named(calls: set[str], *folders: str) -> Iterator[str]:
         ({"Ignored", "Skip"}, "pipeline", labels.SKIPS),
         ({"NotSent", "Ambiguous", "SetupFailed"}, "adapters", labels.HTTP_ERRORS),
         ({"Skip"}, "sinks", labels.SKIPS),
+        ({"Untranslatable"}, "sinks", labels.UNTRANSLATABLE),
     ],
 )
 def test_a_reason_written_out_in_the_code_is_a_label(calls: set[str], folder: str, among: tuple[str, ...]) -> None:

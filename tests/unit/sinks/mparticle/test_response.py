@@ -1,0 +1,63 @@
+"""Every status of the vendor's sheet with its outcome."""
+
+import pytest
+
+from connector.domain.exchange import HttpResponse
+from connector.domain.outcome import Delivered, Outcome, Retryable, SetupFault, Undetermined
+from connector.sinks.contract import Attempt, Item, Payload, Verdict
+from connector.sinks.mparticle import create
+
+SINK = create({"MPARTICLE_KEY": "k", "MPARTICLE_SECRET": "s"})
+ITEMS = tuple(Item((Payload("bulkevents", b"{}", str(number)),)) for number in range(3))
+PAGE = b"<html>captive portal</html>"
+ERRORS = b'{"errors":[{"code":"BAD_REQUEST","message":"Required event field \\"event_type\\" is missing or empty."}]}'
+
+
+def read(status: int, body: bytes = b"", group: str = "") -> Verdict:
+    items = tuple(Item((Payload("bulkevents", b"{}", "m", group),)) for _ in range(3)) if group else ITEMS
+    return SINK.read(SINK.endpoints["bulkevents"], items, HttpResponse(status, body=body), Attempt(1, 0))
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"\xff"])
+def test_202_is_delivered(body: bytes) -> None:
+    assert read(202, body) == [Delivered()] * 3
+
+
+@pytest.mark.parametrize("status", [200, 201, 203, 204, 205])
+def test_what_the_sdk_takes_for_success_is_delivered_only_without_a_body(status: int) -> None:
+    assert read(status) == [Delivered()] * 3
+    assert read(status, PAGE) == [Retryable("unexpected_status", ambiguous=True)] * 3
+
+
+@pytest.mark.parametrize("status", [206, 207, 226])
+def test_other_success_is_nobodys_and_sent_again(status: int) -> None:
+    assert read(status) == [Retryable("unexpected_status", ambiguous=True)] * 3
+
+
+@pytest.mark.parametrize("body", [ERRORS, b"", PAGE, b"\xff"])
+def test_a_refusal_names_no_batch_whatever_its_body(body: bytes) -> None:
+    assert read(400, body) == [Undetermined("bad_request")] * 3
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (408, Retryable("timeout")),
+        (413, Undetermined("too_large", by_bytes=True)),
+        (429, Retryable("rate_limited", limited=True)),
+        (500, Retryable("server_error")),
+        (502, Retryable("server_error")),
+        (503, Retryable("server_error")),
+        (504, Retryable("server_error")),
+    ],
+)
+def test_a_status_means_what_the_sheet_says(status: int, outcome: Outcome) -> None:
+    assert read(status) == [outcome] * 3
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [(401, "credentials"), (403, "credentials"), (404, "address"), (302, "redirect")]
+)
+def test_what_no_content_could_cause_is_a_set_up_fault_of_its_key_pair(status: int, reason: str) -> None:
+    assert read(status) == SetupFault(reason, f"status {status}, key pair default")
+    assert read(status, group="iOS") == SetupFault(reason, f"status {status}, key pair iOS")
