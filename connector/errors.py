@@ -100,10 +100,15 @@ class KafkaFailed(ConnectorError):
 
 
 class FeedFailed(ConnectorError):
-    """A feed could not be renewed from this reply; `reason` is short and without content."""
+    """A feed could not be renewed from this reply; `reason` is short and without content.
 
-    def __init__(self, reason: str) -> None:
+    `retry_after_s` as the vendor asked; `stamp` is what its reply taught all the same, for the next request.
+    """
+
+    def __init__(self, reason: str, *, retry_after_s: float | None = None, stamp: str = "") -> None:
         self.reason = reason
+        self.retry_after_s = retry_after_s
+        self.stamp = stamp
         super().__init__(reason)
 
 

@@ -41,13 +41,13 @@ class Desk:
             options.ambiguous,
             options.retry_after_longest_s,
         )
-        self.feeds = Feeds(sink.feeds, outside.http, outside.clock, outside.chance, outside.shelf)
+        self.feeds = Feeds(sink.feeds, outside.http, outside.clock, outside.chance, outside.shelf, self.reload)
         self.lookups = Lookups(
             sink.lookups, outside.http, outside.clock, outside.chance, outside.open_store, metrics.lookup_failed
         )
         self.last_error = ""
         self.distrusted = False
-        self._reload = outside.reload
+        self._make_anew = outside.reload
         self._learned: dict[str, int] = {}
         self._taken: dict[str, int] = {}
         self.gates = self._make_gates(sink.endpoints)
@@ -65,10 +65,10 @@ class Desk:
         """The most one request may hold: the documented limit, or less where a 413 taught so."""
         return self._learned.get(endpoint.name, endpoint.limits.request_bytes)
 
-    def before_probe(self) -> None:
-        """Read secrets anew before a halted sink is tried again; what cannot be read leaves the old ones."""
+    def reload(self) -> None:
+        """Read secrets anew before what was refused is tried again; what cannot be read leaves the old ones."""
         try:
-            self.sink = self._reload()
+            self.sink = self._make_anew()
             self.feeds.adopt(self.sink.feeds)
             self.lookups.adopt(self.sink.lookups)
         except SettingsError as error:

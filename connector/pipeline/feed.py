@@ -2,11 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from connector.domain.exchange import HttpRequest, HttpResponse
 from connector.errors import Ambiguous, FeedFailed, NotSent, SetupFailed
@@ -18,6 +19,7 @@ from connector.sinks.contract import Feed, Renewal
 REQUEST_TIMEOUT_S = 10.0
 RETRY_FIRST_S = 0.5
 RETRY_LONGEST_S = 30.0
+RETRY_AFTER_LONGEST_S = 900.0
 HOLD_S = 1.0
 
 log = structlog.get_logger(__name__)
@@ -39,20 +41,27 @@ async def ask(http: Http, request: HttpRequest) -> HttpResponse:
 
 
 class Feeds:
-    """The feeds of a sink, each on its last good value."""
+    """The feeds of a sink, each on its last good value. `before_retry` is called before a failed one is asked again."""
 
     def __init__(
-        self, feeds: Sequence[Feed], http: Http, clock: Clock, chance: random.Random, shelf: Shelf | None = None
+        self,
+        feeds: Sequence[Feed],
+        http: Http,
+        clock: Clock,
+        chance: random.Random,
+        shelf: Shelf | None = None,
+        before_retry: Callable[[], None] = lambda: None,
     ) -> None:
-        self.values: dict[str, object] = {feed.name: None for feed in feeds}
+        self.values: Mapping[str, object] = {feed.name: None for feed in feeds}
         self.failing: dict[str, str] = {}
         self._feeds = {feed.name: feed for feed in feeds}
         self._last: dict[str, Renewal] = {}
-        self._renewing: dict[str, asyncio.Task[bool]] = {}
+        self._renewing: dict[str, asyncio.Task[FeedFailed | None]] = {}
         self._http = http
         self._clock = clock
         self._chance = chance
         self._shelf = shelf
+        self._before_retry = before_retry
 
     def adopt(self, feeds: Sequence[Feed]) -> None:
         """Go on with the same feeds made anew, with other credentials perhaps; their last values stand."""
@@ -64,8 +73,14 @@ class Feeds:
             for name in self._feeds:
                 group.create_task(self._keep_fresh(name))
 
-    async def renew(self, name: str) -> bool:
-        """Renew one feed now; callers at the same time share one request. False where the last value stands."""
+    async def renew(self, name: str, refused: object = None) -> bool:
+        """Renew one feed now, unless the value that was refused is no longer its own. False where the last stands."""
+        if refused is not None and self.values[name] is not refused:
+            return True
+        return await self._ask_once(name) is None
+
+    async def _ask_once(self, name: str) -> FeedFailed | None:
+        """Ask for a feed; callers at the same time share one request."""
         task = self._renewing.get(name)
         if task is None:
             task = asyncio.get_running_loop().create_task(self._renew(self._feeds[name]))
@@ -76,14 +91,17 @@ class Feeds:
     async def _keep_fresh(self, name: str) -> None:
         failures = 0
         while True:
-            if await self.renew(name):
+            failure = await self._ask_once(name)
+            if failure is None:
                 failures = 0
                 await asyncio.sleep(self._last[name].refresh_s)
-            else:
-                failures += 1
-                await asyncio.sleep(delay_s(failures, self._chance, first_s=RETRY_FIRST_S, longest_s=RETRY_LONGEST_S))
+                continue
+            failures += 1
+            wait_s = delay_s(failures, self._chance, first_s=RETRY_FIRST_S, longest_s=RETRY_LONGEST_S)
+            await asyncio.sleep(max(wait_s, min(failure.retry_after_s or 0.0, RETRY_AFTER_LONGEST_S)))
+            self._before_retry()
 
-    async def _renew(self, feed: Feed) -> bool:
+    async def _renew(self, feed: Feed) -> FeedFailed | None:
         last = self._last.get(feed.name) or self._shelved(feed)
         try:
             nonce = self._chance.randbytes(NONCE_BYTES)
@@ -92,18 +110,21 @@ class Feeds:
         except FeedFailed as failure:
             self.failing[feed.name] = failure.reason
             log.warning("feed not renewed, its last value stands", feed=feed.name, reason=failure.reason)
+            if failure.stamp:
+                last = replace(last or Renewal(None, 0.0), stamp=failure.stamp)
             if last is not None:
                 self._adopt(feed, last)
-            return False
+            return failure
         self.failing.pop(feed.name, None)
         self._adopt(feed, renewal)
         if self._shelf is not None and renewal.keep and (last is None or renewal.stamp != last.stamp):
             self._shelf.write(feed.name, msgspec.msgpack.encode(reply))
-        return True
+        return None
 
     def _adopt(self, feed: Feed, renewal: Renewal) -> None:
         self._last[feed.name] = renewal
-        self.values[feed.name] = renewal.value
+        # A new mapping: what was sent with the old one can be told from what it would be sent with now.
+        self.values = {**self.values, feed.name: renewal.value}
 
     def _shelved(self, feed: Feed) -> Renewal | None:
         """Read what an earlier process kept; what cannot be read is as good as none."""

@@ -6,7 +6,7 @@ still owed for it.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -88,7 +88,7 @@ class Lane:
         batch = replace(flight.batch, sends=flight.batch.sends + 1)
         gate = desk.gate(batch.endpoint)
         if gate.circuit.halted:
-            desk.before_probe()
+            desk.reload()
         cost = len(batch.bundles) if batch.endpoint.cost == "item" else 1
         permit = gate.take(desk.clock.monotonic_s(), self._turn, cost, suspect=batch.faults > 0)
         for delivery in batch.deliveries():
@@ -98,27 +98,28 @@ class Lane:
         desk.metrics.batch(batch.trigger, batch.count, batch.size)
         self.flight = Flight(batch, flight.aside)
         try:
-            attempted = await self._attempt(batch, permit)
+            feeds = desk.feeds.values
+            attempted = await self._attempt(batch, permit, feeds)
             batch = replace(batch, status=attempted.status)
             desk.heard(batch, attempted, permit)
-            await self._follow(Flight(batch, flight.aside), attempted, permit)
+            await self._follow(Flight(batch, flight.aside), attempted, permit, feeds)
         finally:
             self.flight = None
 
-    async def _attempt(self, batch: Batch, permit: Permit) -> Attempted:
+    async def _attempt(self, batch: Batch, permit: Permit, feeds: Mapping[str, object]) -> Attempted:
         try:
-            return await self._desk.sender.attempt(self._desk.sink, batch, self._desk.feeds.values)
+            return await self._desk.sender.attempt(self._desk.sink, batch, feeds)
         except asyncio.CancelledError:
             permit.gate.abandoned(permit)
             raise
 
-    async def _follow(self, flight: Flight, attempted: Attempted, permit: Permit) -> None:
+    async def _follow(self, flight: Flight, attempted: Attempted, permit: Permit, feeds: Mapping[str, object]) -> None:
         desk, batch, verdict = self._desk, flight.batch, attempted.verdict
         now_s = desk.clock.monotonic_s()
         if isinstance(verdict, Refresh):
             if not batch.refreshed:
                 permit.gate.abandoned(permit)
-                await desk.feeds.renew(verdict.feed)
+                await desk.feeds.renew(verdict.feed, feeds[verdict.feed])
                 again = Again(replace(batch, refreshed=True), now_s, blocks=True, reason=verdict.reason)
                 self._settle(flight, Judged((), (again,)))
                 return

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+
+from connector.domain.http_date import read_http_date
 
 
 def retry_after_s(headers: Mapping[str, str], now_ms: int, *, longest_s: float) -> float | None:
@@ -17,19 +18,11 @@ def retry_after_s(headers: Mapping[str, str], now_ms: int, *, longest_s: float) 
     try:
         wait_s = float(text)
     except ValueError:
-        until = _date(text)
+        until = read_http_date(text)
         if until is None:
             return None
-        base = _date(headers.get("date", "")) or datetime.fromtimestamp(now_ms / 1000, UTC)
+        base = read_http_date(headers.get("date", "")) or datetime.fromtimestamp(now_ms / 1000, UTC)
         wait_s = (until - base).total_seconds()
     if not wait_s > 0:
         return None
     return min(wait_s, longest_s)
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -143,8 +143,9 @@ Verdict = Sequence[Outcome] | SetupFault | Refresh
 
 
 class Renewal(Struct, frozen=True):
-    """A feed's new value and when to ask again; `stamp` is the vendor's own version of it, such as Last-Modified.
+    """A feed's new value and when to ask again.
 
+    `stamp` is what the next request must know: the vendor's own version of it, such as Last-Modified, or its clock.
     `keep`: the reply it was read from is kept on disk, for a start while the vendor cannot be reached.
     """
 
@@ -165,7 +166,7 @@ class Feed(Protocol):
         ...
 
     def read(self, reply: HttpResponse, last: Renewal | None, now_ms: int) -> Renewal:
-        """Read the reply. Raises: FeedFailed, and the last value stands."""
+        """Read the reply. Raises: FeedFailed, and the last value stands, under the failure's stamp if it has one."""
         ...
 
 

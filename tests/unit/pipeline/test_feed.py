@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -24,7 +25,7 @@ class Bucketing(Struct, frozen=True):
         if reply.status == 304 and last is not None:
             return last
         if reply.status != 200:
-            raise FeedFailed("status")
+            raise FeedFailed("status", retry_after_s=29.0 if reply.status == 429 else None, stamp=reply.body.decode())
         return Renewal(reply.body, 60.0, reply.body.decode(), keep=True)
 
 
@@ -125,3 +126,51 @@ def test_a_feed_says_why_it_fails_until_it_is_renewed() -> None:
         return said
 
     assert clock.run(main()) == [{"file": "status"}, {}]
+
+
+def test_a_failed_feed_waits_as_long_as_it_was_asked_to() -> None:
+    _, sent = keep_fresh(lambda sent: Answer(429, delay_s=0.0), 100.0)
+    waits_s = [later.at_s - sooner.at_s for sooner, later in pairwise(sent)]
+    assert len(waits_s) == 3
+    assert all(29.0 <= wait_s <= 30.001 for wait_s in waits_s), "29 s were asked for"
+
+
+def test_what_a_failed_reply_taught_reaches_the_next_request_and_the_value_stands() -> None:
+    def script(sent: Sent) -> Answer:
+        return Answer(body=b"v1") if sent.at_s < 1 else Answer(401, b"learnt")
+
+    value, sent = keep_fresh(script, 65.0)
+    assert value == b"v1"
+    assert [one.headers["stamp"] for one in sent[:3]] == ["", "v1", "learnt"]
+
+
+def test_credentials_are_read_anew_before_a_failed_feed_is_asked_again() -> None:
+    async def main() -> tuple[int, int]:
+        http = ScriptedHttp(lambda sent: Answer(401) if len(http.sent) <= 3 else Answer(body=b"v1"))
+        read: list[float] = []
+        now_s = asyncio.get_running_loop().time
+        feeds = Feeds(
+            [Bucketing()], http, clock.LoopClock(), random.Random(1), before_retry=lambda: read.append(now_s())
+        )
+        task = asyncio.ensure_future(feeds.run())
+        await asyncio.sleep(50.0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return len(http.sent), len(read)
+
+    assert clock.run(main()) == (4, 3)
+
+
+def test_a_value_that_was_replaced_meanwhile_is_not_renewed_for_its_refusal() -> None:
+    async def main() -> list[int]:
+        http = ScriptedHttp(lambda sent: Answer(body=b"v%d" % len(http.sent)))
+        feeds = Feeds([Bucketing()], http, clock.LoopClock(), random.Random(1))
+        await feeds.renew("file")
+        old, requests = feeds.values["file"], []
+        assert await feeds.renew("file", old)
+        requests.append(len(http.sent))
+        assert await feeds.renew("file", old), "another lane was late with the same refusal"
+        requests.append(len(http.sent))
+        return requests
+
+    assert clock.run(main()) == [2, 2]

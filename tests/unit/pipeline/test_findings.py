@@ -391,7 +391,7 @@ def test_a_record_that_always_fails_does_not_stop_its_partition_for_ever() -> No
 
 
 def test_new_credentials_reach_the_feeds_too() -> None:
-    """desk.py `before_probe`: the sink is made anew, while `Feeds` and `Lookups` keep those of the old one."""
+    """desk.py `reload`: the sink is made anew, while `Feeds` and `Lookups` keep those of the old one."""
     seen: list[str] = []
 
     def script(sent: Sent) -> Answer:
