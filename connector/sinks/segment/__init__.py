@@ -1,4 +1,7 @@
-"""Segment: one endpoint that takes all kinds, retries are told apart by a header, replies judge whole batches."""
+"""Segment: one endpoint that takes all kinds, retries are told apart by a header, replies judge whole batches.
+
+Where the source asks for OAuth, nothing is translated before the first token is there.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,9 +11,11 @@ from connector.sinks.contract import (
     Attempt,
     Endpoint,
     Feed,
+    Hold,
     Item,
     Lookup,
     Need,
+    Payloads,
     Preferences,
     Scene,
     Sink,
@@ -20,6 +25,7 @@ from connector.sinks.contract import (
 from connector.sinks.segment.request import Requests, endpoint
 from connector.sinks.segment.response import verdict
 from connector.sinks.segment.settings import SegmentSettings
+from connector.sinks.segment.token import TOKEN, TokenFeed
 from connector.sinks.segment.translate import translate
 
 
@@ -27,11 +33,12 @@ class SegmentSink:
     """The four parts joined."""
 
     name = "segment"
-    feeds: Sequence[Feed] = ()
     lookups: Sequence[Lookup] = ()
     preferences = Preferences()
 
     def __init__(self, settings: SegmentSettings) -> None:
+        application = settings.application
+        self.feeds: Sequence[Feed] = () if application is None else (TokenFeed(application),)
         self.endpoints: Mapping[str, Endpoint] = {"batch": endpoint(settings)}
         self._requests = Requests(settings)
 
@@ -39,13 +46,16 @@ class SegmentSink:
         return ()
 
     def translate(self, event: Event, scene: Scene) -> Translation:
-        return translate(event, scene)
+        translation = translate(event, scene)
+        if self.feeds and scene.feeds.get(TOKEN) is None and isinstance(translation, Payloads):
+            return Hold(TOKEN)
+        return translation
 
     def request(self, endpoint: Endpoint, items: Sequence[Item], attempt: Attempt) -> HttpRequest:
         return self._requests.render(items, attempt)
 
     def read(self, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict:
-        return verdict(reply.status, len(items))
+        return verdict(reply.status, len(items), by_token=bool(self.feeds))
 
 
 def create(environ: Mapping[str, str]) -> Sink:

@@ -11,6 +11,7 @@ from connector.domain.exchange import HttpRequest
 from connector.sinks.contract import Attempt, Endpoint, Item, Limits
 from connector.sinks.segment.settings import SegmentSettings
 from connector.sinks.segment.timestamp import iso
+from connector.sinks.segment.token import TOKEN
 
 _HEAD = b'{"batch":['
 _SENT_AT = b'],"sentAt":"'
@@ -40,15 +41,15 @@ class Requests:
     def __init__(self, settings: SegmentSettings) -> None:
         self._url = settings.url
         self._tail = _tail(settings)
-        credentials = b64encode(f"{settings.write_key.get_secret_value()}:".encode()).decode()
-        self._headers: Mapping[str, str] = {
-            "Content-Type": "application/json",
-            "User-Agent": f"kafka-vendor-connector/{__version__}",
-            "Authorization": f"Basic {credentials}",
-        }
+        self._by_token = settings.oauth_client_id is not None
         self._gzip = settings.gzip == "on"
+        headers = {"Content-Type": "application/json", "User-Agent": f"kafka-vendor-connector/{__version__}"}
         if self._gzip:
-            self._headers = {**self._headers, "Content-Encoding": "gzip"}
+            headers["Content-Encoding"] = "gzip"
+        if not self._by_token:
+            credentials = b64encode(f"{settings.write_key.get_secret_value()}:".encode()).decode()
+            headers["Authorization"] = f"Basic {credentials}"
+        self._headers: Mapping[str, str] = headers
 
     def render(self, items: Sequence[Item], attempt: Attempt) -> HttpRequest:
         """Join the messages; only `sentAt` and the count of retries tell one attempt from another.
@@ -56,6 +57,8 @@ class Requests:
         Source: segment-analytics-python 2.4.0 on the wire.
         """
         headers = self._headers
+        if self._by_token:
+            headers = {**headers, "Authorization": f"Bearer {attempt.feeds.get(TOKEN)}"}
         if attempt.number > 1:
             headers = {**headers, "X-Retry-Count": str(attempt.number - 1)}
         messages = b",".join([item.first.body for item in items])
