@@ -1,8 +1,10 @@
 """SEGMENT_* variables, good and bad."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
+from joserfc.jwk import ECKey, RSAKey
 
 from connector.errors import SettingsError
 from connector.sinks.segment.settings import SegmentSettings
@@ -96,3 +98,61 @@ def test_the_write_key_is_shown_nowhere() -> None:
     with pytest.raises(SettingsError) as refused:
         settings(SEGMENT_WRITE_KEY="wk_hidden", SEGMENT_REGION="asia")
     assert "wk_hidden" not in str(refused.value)
+
+
+OAUTH = {"SEGMENT_OAUTH_CLIENT_ID": "app", "SEGMENT_OAUTH_KEY_ID": "kid1"}
+
+
+@cache
+def rsa_key() -> RSAKey:
+    return RSAKey.generate_key(2048)
+
+
+@pytest.mark.parametrize(
+    ("variables", "server"),
+    [
+        ({}, "https://oauth2.segment.io"),
+        ({"SEGMENT_REGION": "eu"}, "https://oauth2.eu1.segmentapis.com"),
+        ({"SEGMENT_OAUTH_HOST": "https://h.example/"}, "https://h.example"),
+    ],
+)
+def test_tokens_are_asked_of_the_regions_server_or_the_host(variables: dict[str, str], server: str) -> None:
+    key = rsa_key().as_pem(private=True).decode()
+    application = settings(**OAUTH, SEGMENT_OAUTH_PRIVATE_KEY=key, **variables).application
+    assert application is not None
+    assert (application.client_id, application.key_id, application.server) == ("app", "kid1", server)
+
+
+def test_without_an_application_there_is_none() -> None:
+    assert settings().application is None
+
+
+@pytest.mark.parametrize("missing", OAUTH)
+def test_an_application_named_in_part_is_refused(missing: str) -> None:
+    given = {name: value for name, value in OAUTH.items() if name != missing}
+    assert problem_variables(**given) == {"SEGMENT_OAUTH_PRIVATE_KEY"}
+    key = rsa_key().as_pem(private=True).decode()
+    assert problem_variables(**given, SEGMENT_OAUTH_PRIVATE_KEY=key) == {"SEGMENT_OAUTH_PRIVATE_KEY"}
+
+
+@pytest.mark.parametrize("kind", ["text", "public", "other"])
+def test_a_key_that_signs_nothing_is_refused_and_not_shown(kind: str) -> None:
+    pem = {
+        "text": b"hidden",
+        "public": rsa_key().as_pem(private=False),
+        "other": ECKey.generate_key().as_pem(private=True),
+    }[kind].decode()
+    with pytest.raises(SettingsError) as refused:
+        settings(**OAUTH, SEGMENT_OAUTH_PRIVATE_KEY=pem)
+    (problem,) = refused.value.problems
+    assert problem.variable == "SEGMENT_OAUTH_PRIVATE_KEY"
+    assert pem.strip() not in str(refused.value)
+
+
+def test_a_private_key_may_come_from_a_file_and_is_shown_nowhere(tmp_path: Path) -> None:
+    pem = rsa_key().as_pem(private=True).decode()
+    (tmp_path / "key.pem").write_text(pem)
+    given = settings(**OAUTH, SEGMENT_OAUTH_PRIVATE_KEY_FILE=str(tmp_path / "key.pem"))
+    assert given.application is not None
+    secret = pem.splitlines()[1]
+    assert secret not in f"{given!r} {given!s} {given.model_dump()} {given.application!r}"
