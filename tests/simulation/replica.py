@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
@@ -13,7 +14,7 @@ from connector.pipeline.options import Outside
 from connector.sinks.contract import Sink
 from tests.simulation.decoder import Decoder, Registry
 from tests.simulation.letters import LetterProducer, LetterTopic
-from tests.simulation.loop import WORLD, Host, VirtualLoop
+from tests.simulation.loop import Host, VirtualLoop
 from tests.simulation.member import Member
 from tests.simulation.sink import SimulatedSink
 from tests.simulation.vendor import Vendor, VendorHttp
@@ -48,6 +49,7 @@ class Replica:
         self, name: str, loop: VirtualLoop, broker: "Broker", vendor: Vendor, topic: LetterTopic, registry: Registry
     ) -> None:
         self.clock = VirtualClock(loop)
+        self.on_out_of_range = broker.scenario.on_out_of_range
         self.host: Host | None = None
         self.hosts: list[Host] = []
         self._name = name
@@ -86,14 +88,26 @@ class Replica:
         within_s = self._broker.scenario.options.drain_s + STOP_SLACK_S
         self._broker.after(within_s, self._overdue, host, self._loop.time())
 
-    def kill(self, steps: int = 0) -> None:
-        """End the process between two callbacks; `steps` rounds of the loop from now."""
-        if steps > 0:
-            self._loop.call_soon(self.kill, steps - 1, context=WORLD)
-            return
+    def kill(self, steps: int, then: Callable[[], object]) -> None:
+        """End the process between two of its callbacks, that many from now."""
         host = self.host
-        if host is None:
+        if host is None or host.fuse:
+            then()
             return
+
+        def burnt() -> None:
+            if self.host is host:
+                self._end(host)
+            then()
+
+        host.burnt, host.fuse = burnt, steps
+
+    def spare(self) -> None:
+        """Kill it no more."""
+        if self.host is not None:
+            self.host.fuse = 0
+
+    def _end(self, host: Host) -> None:
         self._broker.story.say("{} is killed", host.name)
         host.state = "dead"
         self.host = None
@@ -143,7 +157,7 @@ class Replica:
 
     async def _run(self, host: Host, flow: Flow, http: VendorHttp) -> None:
         def join(owner: "Owner") -> "Consumer":
-            self._member = Member(self._broker, host, owner)
+            self._member = Member(self._broker, host, owner, self.on_out_of_range)
             return self._member
 
         story = self._broker.story
@@ -152,6 +166,9 @@ class Replica:
         except KafkaFailed as failure:
             story.violated("end", f"{host.name} ends by {failure}")
         http.close()
+        left = [task for task in host.tasks if not task.done() and task is not asyncio.current_task()]
+        if left:
+            story.violated("I9", f"{host.name} ends and leaves {len(left)} tasks: {left[:2]}")
         story.say("{} has ended", host.name)
         if not self._stopping:
             story.violated("end", f"{host.name} ends without being asked to")

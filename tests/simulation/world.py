@@ -23,7 +23,7 @@ from tests.simulation.weather import Weather
 SETTLE_S = 900.0
 LOOK_S = 1.0
 TRICKLE_S = 4.0
-MOST_STEPS_TO_KILL = 12
+MOST_STEPS_TO_KILL = 300
 
 
 class Result(Struct, frozen=True):
@@ -57,6 +57,7 @@ class World:
         self._chance = random.Random(f"{scenario.seed}/deeds")
         self._over = False
         self._trickled = 0
+        self._absent: set[str] = set()
 
     async def run(self) -> None:
         scenario, loop = self.scenario, self.loop
@@ -82,10 +83,10 @@ class World:
             self.loop.call_at(at_s, self._record)
         for partition in scenario.partitions:
             if chance.random() < 0.2:
-                self.loop.call_at(scenario.produce_s + 0.5, self.broker.maker.trail, partition, chance.randint(1, 3))
+                self.loop.call_at(scenario.produce_s + 0.5, self.broker.topics.trail, partition, chance.randint(1, 3))
 
     def _record(self) -> None:
-        self.broker.produce(EPOCH_MS + round(self.loop.time() * 1000))
+        self.broker.topics.produce(EPOCH_MS + round(self.loop.time() * 1000))
 
     def _quiet(self) -> None:
         """End all faults; every process runs on, and a trickle of good records shows that the vendor lives."""
@@ -95,22 +96,28 @@ class World:
         for replica in self.replicas:
             self.loop.call_later(self.scenario.options.drain_s + 20.0, self._start, replica)
             self._start(replica)
+            replica.spare()
+            if self.scenario.on_out_of_range == "halt" and any(one.kind == "retention" for one in self.scenario.deeds):
+                self.story.say("the operator has partitions out of range go on from what is left")
+                replica.on_out_of_range = "earliest"
+                replica.stop()
+                self.loop.call_later(LOOK_S, self._again, replica)
         if needs_company(self.scenario.kinds):
-            self._trickle(dict(self.broker.maker.ends))
+            self._trickle(dict(self.broker.topics.ends))
 
     def _trickle(self, ends: Mapping[Partition, int]) -> None:
         """Go on until what lies below these offsets is committed."""
-        if any(self.broker.committed.get(partition, 0) < end for partition, end in ends.items()):
-            partition = self.scenario.partitions[self._trickled % len(ends)]
+        if any(self.broker.at(partition) < end for partition, end in ends.items()):
+            partition = list(ends)[self._trickled % len(ends)]
             self._trickled += 1
-            self.broker.produce(EPOCH_MS + round(self.loop.time() * 1000), partition)
+            self.broker.topics.produce(EPOCH_MS + round(self.loop.time() * 1000), partition)
             self.loop.call_later(TRICKLE_S, self._trickle, ends)
 
     def _do(self, deed: Deed) -> None:
-        replica = self.replicas[deed.replica]
+        replica = self.replicas[deed.whom % len(self.replicas)]
         if deed.kind == "kill":
-            replica.kill(self._chance.randrange(MOST_STEPS_TO_KILL))
-            self.loop.call_later(deed.for_s, self._start, replica)
+            steps = self._chance.randint(1, MOST_STEPS_TO_KILL)
+            replica.kill(steps, lambda: self.loop.call_later(deed.for_s, self._start, replica))
         elif deed.kind in ("stop", "leave"):
             replica.stop()
             self.loop.call_later(deed.for_s if deed.kind == "leave" else 0.1, self._again, replica)
@@ -119,8 +126,30 @@ class World:
         elif deed.kind == "evict":
             replica.evict()
         elif deed.kind == "clock":
-            self.story.say("the clock of replica {} jumps by {} s", deed.replica, deed.for_s)
+            self.story.say("the clock of replica {} jumps by {} s", deed.whom, deed.for_s)
             replica.clock.jumped_s += deed.for_s
+        else:
+            self._do_to_topic(deed)
+
+    def _do_to_topic(self, deed: Deed) -> None:
+        broker, loop, topics = self.broker, self.loop, self.broker.topics
+        partition = self.scenario.partitions[deed.whom % len(self.scenario.partitions)]
+        if deed.kind in ("commit", "abort"):
+            topics.begin(partition)
+            ends_s = min(loop.time() + deed.for_s, self.scenario.quiet_s)
+            loop.call_at(ends_s, lambda: topics.finish(partition, aborted=deed.kind == "abort"))
+        elif deed.kind == "retention":
+            topics.retain(partition, broker.at(partition))
+        elif deed.kind == "grow":
+            broker.grow(partition.topic)
+        elif deed.kind == "remake" and topics.count(partition.topic):
+            gone = broker.delete(partition.topic)
+            self._absent.add(partition.topic)
+            loop.call_later(deed.for_s, self._remake, partition.topic, gone)
+
+    def _remake(self, topic: str, partitions: list[Partition]) -> None:
+        self.broker.create(partitions)
+        self._absent.discard(topic)
 
     def _again(self, replica: Replica) -> None:
         """Start it once it has ended."""
@@ -136,7 +165,7 @@ class World:
     async def _settled(self) -> None:
         """Wait until everything produced is resolved and committed, or an invariant broke."""
         broken = await self._broken_within(self.scenario.quiet_s + LOOK_S)
-        while not broken and (any(self.oracle.open()) or not self.broker.done):
+        while not broken and (self._absent or any(self.oracle.open()) or not self.broker.done()):
             broken = await self._broken_within(LOOK_S)
 
     async def _stopped(self) -> None:
@@ -156,7 +185,7 @@ class World:
 
     def _unfinished(self) -> str:
         fates = [fate.place for fate in self.oracle.open()]
-        behind = {str(one): (self.broker.committed.get(one), end) for one, end in self.broker.maker.ends.items()}
+        behind = {str(one): (self.broker.at(one), end) for one, end in self.broker.topics.ends.items()}
         running = [replica.host.name for replica in self.replicas if replica.host]
         return f"{len(fates)} records open after {SETTLE_S:.0f} s: {fates[:5]}; committed of {behind}; up: {running}"
 
