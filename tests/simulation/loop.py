@@ -32,6 +32,7 @@ class Host:
         self.tasks: list[asyncio.Task[Any]] = []
         self.held: list[asyncio.Handle] = []
         self.thawed_s = -1.0
+        self.delivered = 0
         self.fuse = 0
         self.burnt: Callable[[], None] = lambda: None
         self.context = copy_context()

@@ -83,7 +83,7 @@ class Oracle:
     def passed_over(self, log: Iterable[Fate], from_offset: int, to_offset: int, why: str) -> None:
         """Note that nobody owes what lies between: it was chosen so, or it is told loudly."""
         for fate in log:
-            if from_offset <= fate.record.offset < to_offset and not fate.resolved:
+            if from_offset <= fate.record.offset < to_offset:
                 self._story.say("{} is passed over: {}", fate.place, why)
                 fate.gone = True
 
@@ -179,7 +179,10 @@ class Oracle:
             ended = one.tenure is None or one.tenure.ended
             one.fate.told[one.role] = None if ended else one.tenure
             if one.tenure is not None:
-                one.fate.heard.setdefault(one.tenure, set()).add(one.role)
+                roles = one.fate.heard.setdefault(one.tenure, set())
+                roles.add(one.role)
+                whole = len(roles) == len(one.fate.roles) and not one.fate.refused
+                one.tenure.host.delivered += whole and not ended
         elif word == "bad":
             one.fate.refused.add(one.role)
         else:

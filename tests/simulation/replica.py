@@ -59,6 +59,7 @@ class Replica:
         self._topic = topic
         self._registry = registry
         self._flow: Flow | None = None
+        self._counts = CollectorRegistry()
         self._member: Member | None = None
         self._stopping = False
 
@@ -72,6 +73,7 @@ class Replica:
         host = self.host = Host(f"{self._name}.{len(self.hosts) + 1}")
         self.hosts.append(host)
         self._stopping = False
+        self._counts = CollectorRegistry()
         http = VendorHttp(self._vendor, host)
         self._flow = self._make(host, http)
         self._broker.story.say("{} starts", host.name)
@@ -153,7 +155,8 @@ class Replica:
             reload=lambda: sink,
         )
         topics = sorted({partition.topic for partition in scenario.partitions})
-        return Flow(sink, scenario.options, outside, Metrics(CollectorRegistry()).flow(sink.name, topics))
+        metrics = Metrics(self._counts).flow(sink.name, topics)
+        return Flow(sink, scenario.options, outside, metrics)
 
     async def _run(self, host: Host, flow: Flow, http: VendorHttp) -> None:
         def join(owner: "Owner") -> "Consumer":
@@ -169,10 +172,22 @@ class Replica:
         left = [task for task in host.tasks if not task.done() and task is not asyncio.current_task()]
         if left:
             story.violated("I9", f"{host.name} ends and leaves {len(left)} tasks: {left[:2]}")
+        counted = self._counted("delivered")
+        if counted != host.delivered:
+            story.violated("I8", f"{host.name} counts {counted:g} records as delivered, in truth {host.delivered}")
         story.say("{} has ended", host.name)
         if not self._stopping:
             story.violated("end", f"{host.name} ends without being asked to")
         self._broker.after(MARGIN_S, self._left, host)
+
+    def _counted(self, outcome: str) -> float:
+        """Sum over topics what this process has counted as resolved in that way."""
+        samples = (sample for family in self._counts.collect() for sample in family.samples)
+        return sum(
+            sample.value
+            for sample in samples
+            if sample.name == "connector_records_resolved_total" and sample.labels["outcome"] == outcome
+        )
 
     def _left(self, host: Host) -> None:
         if self.host is host:
