@@ -181,7 +181,7 @@ class Oracle:
             if one.tenure is not None:
                 roles = one.fate.heard.setdefault(one.tenure, set())
                 roles.add(one.role)
-                whole = len(roles) == len(one.fate.roles) and not one.fate.refused
+                whole = len(roles) == len(one.fate.roles)
                 one.tenure.host.delivered += whole and not ended
         elif word == "bad":
             one.fate.refused.add(one.role)

@@ -3,29 +3,44 @@
 import asyncio
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
+from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from connector.errors import KafkaFailed
 from connector.observe.metrics import Metrics
+from connector.pipeline.consume import Consumer, Owner
+from connector.pipeline.dead_letter import Producer
 from connector.pipeline.flow import Flow
 from connector.pipeline.options import Outside
 from connector.sinks.contract import Sink
+from tests.simulation.broker import Broker
 from tests.simulation.decoder import Decoder, Registry
 from tests.simulation.letters import LetterProducer, LetterTopic
-from tests.simulation.loop import Host, VirtualLoop
+from tests.simulation.loop import Host
 from tests.simulation.member import Member
 from tests.simulation.sink import SimulatedSink
 from tests.simulation.vendor import Vendor, VendorHttp
 
-if TYPE_CHECKING:
-    from connector.pipeline.consume import Consumer, Owner
-    from tests.simulation.broker import Broker
+T = TypeVar("T")
 
 EPOCH_MS = 1_700_000_000_000
 STOP_SLACK_S = 10.0
 MARGIN_S = 0.001
+
+
+def _right(part: T) -> T:
+    return part
+
+
+class Twist(Struct, frozen=True):
+    """What is deliberately wrong around each flow, to see whether it is noticed; by default nothing."""
+
+    sink: Callable[[SimulatedSink], Sink] = _right
+    producer: Callable[[LetterProducer], Producer] = _right
+    owner: Callable[[Owner], Owner] = _right
+    member: type[Member] = Member
 
 
 class VirtualClock:
@@ -46,8 +61,15 @@ class Replica:
     """A place for one process at a time."""
 
     def __init__(
-        self, name: str, loop: VirtualLoop, broker: "Broker", vendor: Vendor, topic: LetterTopic, registry: Registry
+        self,
+        name: str,
+        broker: Broker,
+        vendor: Vendor,
+        topic: LetterTopic,
+        registry: Registry,
+        twist: Twist,
     ) -> None:
+        loop = broker.loop
         self.clock = VirtualClock(loop)
         self.on_out_of_range = broker.scenario.on_out_of_range
         self.host: Host | None = None
@@ -58,6 +80,7 @@ class Replica:
         self._vendor = vendor
         self._topic = topic
         self._registry = registry
+        self._twist = twist
         self._flow: Flow | None = None
         self._counts = CollectorRegistry()
         self._member: Member | None = None
@@ -145,11 +168,11 @@ class Replica:
 
     def _make(self, host: Host, http: VendorHttp) -> Flow:
         scenario = self._broker.scenario
-        sink: Sink = SimulatedSink(scenario.shape, scenario.endpoints, scenario.replay_safe)
+        sink = self._twist.sink(SimulatedSink(scenario.shape, scenario.endpoints, scenario.replay_safe))
         outside = Outside(
             decoder=Decoder(self._registry),
             http=http,
-            producer=LetterProducer(self._topic, host, self.clock.now_ms),
+            producer=self._twist.producer(LetterProducer(self._topic, host, self.clock.now_ms)),
             clock=self.clock,
             chance=random.Random(f"{scenario.seed}/{host.name}"),
             reload=lambda: sink,
@@ -159,8 +182,8 @@ class Replica:
         return Flow(sink, scenario.options, outside, metrics)
 
     async def _run(self, host: Host, flow: Flow, http: VendorHttp) -> None:
-        def join(owner: "Owner") -> "Consumer":
-            self._member = Member(self._broker, host, owner, self.on_out_of_range)
+        def join(owner: Owner) -> Consumer:
+            self._member = self._twist.member(self._broker, host, self._twist.owner(owner), self.on_out_of_range)
             return self._member
 
         story = self._broker.story

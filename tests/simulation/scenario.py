@@ -49,7 +49,7 @@ DEEDS: Mapping[Theme, tuple[DeedKind, ...]] = {
     "letters": ("kill", "stop"),
     "crashes": ("kill",),
     "storm": ("stop", "leave", "freeze", "evict", "kill"),
-    "topics": ("commit", "abort", "retention", "grow", "remake", "stop", "kill"),
+    "topics": ("commit", "abort", "retention", "retention", "grow", "remake", "stop", "kill"),
     "ageing": ("stop",),
     "everything": ("kill", "stop", "leave", "freeze", "evict", "clock", "commit", "abort", "retention", "grow"),
 }
@@ -159,7 +159,7 @@ def draw(seed: int) -> Scenario:
         produce_s=quiet_s if theme == "ageing" else chance.uniform(0, quiet_s),
         quiet_s=quiet_s,
         windows=_windows(theme, quiet_s, chance),
-        deeds=_deeds(theme, quiet_s, options.drain_s + session_s, chance),
+        deeds=_deeds(theme, quiet_s, options.drain_s + session_s, replicas, chance),
         vendor=_vendor(theme, chance),
         session_s=session_s,
         eager=chance.random() < 0.25,
@@ -259,7 +259,7 @@ def _windows(theme: Theme, quiet_s: float, chance: random.Random) -> tuple[Windo
     return tuple(window for window in made if window not in refused[1:])
 
 
-def _deeds(theme: Theme, quiet_s: float, held_s: float, chance: random.Random) -> tuple[Deed, ...]:
+def _deeds(theme: Theme, quiet_s: float, held_s: float, replicas: int, chance: random.Random) -> tuple[Deed, ...]:
     """Draw what is done; `held_s` is how long a process may hold what it was asked to give up."""
     made = []
     for _ in range(chance.randint(0, 8 if theme == "storm" else 4)):
@@ -267,5 +267,10 @@ def _deeds(theme: Theme, quiet_s: float, held_s: float, chance: random.Random) -
         for_s = chance.choice((-3600.0, -5.0, 5.0, 3600.0)) if kind == "clock" else chance.uniform(0.1, 20)
         if kind == "remake":
             for_s = held_s + chance.uniform(5, 10)
-        made.append(Deed(kind, chance.uniform(0, quiet_s), chance.randrange(6), for_s))
+        deed = Deed(kind, chance.uniform(0, quiet_s), chance.randrange(6), for_s)
+        made.append(deed)
+        if kind == "retention":
+            # What is cut off matters to who comes to it anew.
+            at_s = min(quiet_s, deed.at_s + chance.uniform(0, 1))
+            made += [Deed("kill", at_s, whom, chance.uniform(0.1, 5)) for whom in range(replicas)]
     return tuple(sorted(made, key=lambda deed: deed.at_s))

@@ -14,12 +14,15 @@ from tests.simulation.decoder import Registry
 from tests.simulation.letters import LetterTopic
 from tests.simulation.loop import Stuck, VirtualLoop
 from tests.simulation.oracle import Oracle
-from tests.simulation.replica import EPOCH_MS, Replica
-from tests.simulation.scenario import Deed, Scenario, draw, needs_company
+from tests.simulation.replica import EPOCH_MS, Replica, Twist
+from tests.simulation.scenario import Deed, Scenario, needs_company
 from tests.simulation.story import Story, Violation
 from tests.simulation.vendor import Vendor
 from tests.simulation.weather import Weather
 
+Tell = Callable[[str], None]
+
+RIGHT = Twist()
 SETTLE_S = 900.0
 LOOK_S = 1.0
 TRICKLE_S = 4.0
@@ -40,7 +43,7 @@ class Result(Struct, frozen=True):
 class World:
     """The broker, the vendor and the processes of one scenario."""
 
-    def __init__(self, scenario: Scenario, loop: VirtualLoop, tell: Callable[[str], None] | None) -> None:
+    def __init__(self, scenario: Scenario, loop: VirtualLoop, tell: Tell | None, twist: Twist) -> None:
         self.scenario = scenario
         self.loop = loop
         self.story = Story(loop, tell)
@@ -52,7 +55,7 @@ class World:
         registry_chance = random.Random(f"{scenario.seed}/registry")
         registry = Registry(registry_chance, scenario.quiet_s, self.oracle, self.story, weather)
         self.replicas = [
-            Replica(f"r{n}", loop, self.broker, self.vendor, self.topic, registry) for n in range(scenario.replicas)
+            Replica(f"r{n}", self.broker, self.vendor, self.topic, registry, twist) for n in range(scenario.replicas)
         ]
         self._chance = random.Random(f"{scenario.seed}/deeds")
         self._over = False
@@ -190,10 +193,10 @@ class World:
         return f"{len(fates)} records open after {SETTLE_S:.0f} s: {fates[:5]}; committed of {behind}; up: {running}"
 
 
-def run(seed: int, tell: Callable[[str], None] | None = None) -> Result:
-    """Run one seed from start to end."""
+def run(scenario: Scenario, tell: Tell | None = None, twist: Twist = RIGHT) -> Result:
+    """Run a scenario from start to end."""
     loop = VirtualLoop()
-    world = World(draw(seed), loop, tell)
+    world = World(scenario, loop, tell, twist)
     loop.set_exception_handler(lambda _, context: _failed(world, context))
     structlog.configure(processors=[_logged(world)], cache_logger_on_first_use=False)
     try:
@@ -203,7 +206,9 @@ def run(seed: int, tell: Callable[[str], None] | None = None) -> Result:
     finally:
         _bury(world)
     story, oracle = world.story, world.oracle
-    return Result(seed, tuple(story.violations), loop.time(), len(oracle.fates), oracle.sends, oracle.duplicates)
+    return Result(
+        scenario.seed, tuple(story.violations), loop.time(), len(oracle.fates), oracle.sends, oracle.duplicates
+    )
 
 
 def _failed(world: World, context: dict[str, Any]) -> None:
