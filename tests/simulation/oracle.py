@@ -33,6 +33,7 @@ class Oracle:
         self.fates: dict[int, Fate] = {}
         self.duplicates = 0
         self.sends = 0
+        self.moves = 0
         self._scenario = scenario
         self._story = story
         self._chains: defaultdict[Key, list[Fate]] = defaultdict(list)
@@ -72,6 +73,7 @@ class Oracle:
 
     def committed(self, tenure: Tenure, offset: int) -> None:
         """Check a commit that the broker takes: I2."""
+        self.moves += 1
         log = tenure.log
         while tenure.checked < len(log) and log[tenure.checked].record.offset < offset:
             fate = log[tenure.checked]
@@ -149,6 +151,7 @@ class Oracle:
         fate, tenure = one.fate, one.tenure
         if fate.kind in POISON:
             self._story.violated("model", f"the vendor takes {fate.place}")
+        self.moves += 1
         earlier = fate.taken.setdefault(one.role, [])
         if earlier:
             self.duplicates += 1
@@ -221,6 +224,7 @@ class Oracle:
         """Note a letter in the topic; a second one needs a reason."""
         if tenure in fate.written:
             self._story.violated("I4", f"a second letter of {fate.place} though the first was acknowledged")
+        self.moves += 1
         fate.letters.append(tenure)
 
     def _may_be_lettered(self, fate: Fate, reason: str, now_ms: int) -> bool:

@@ -12,7 +12,7 @@ from connector.domain.record import Partition
 from tests.simulation.broker import Broker
 from tests.simulation.decoder import Registry
 from tests.simulation.letters import LetterTopic
-from tests.simulation.loop import Stuck, VirtualLoop
+from tests.simulation.loop import Host, Stuck, VirtualLoop
 from tests.simulation.oracle import Oracle
 from tests.simulation.replica import EPOCH_MS, Replica, Twist
 from tests.simulation.scenario import Deed, Scenario, needs_company
@@ -24,6 +24,7 @@ Tell = Callable[[str], None]
 
 RIGHT = Twist()
 SETTLE_S = 900.0
+STANDSTILL_S = 130.0
 LOOK_S = 1.0
 TRICKLE_S = 4.0
 MOST_STEPS_TO_KILL = 300
@@ -76,7 +77,7 @@ class World:
                 await self._settled()
                 await self._stopped()
         except TimeoutError:
-            self.story.violated("I5", self._unfinished())
+            self.story.violated("I5", f"not settled after {SETTLE_S:.0f} s: {self._unfinished()}")
 
     def _produce(self) -> None:
         scenario, chance = self.scenario, random.Random(f"{self.scenario.seed}/times")
@@ -103,8 +104,7 @@ class World:
             if self.scenario.on_out_of_range == "halt" and any(one.kind == "retention" for one in self.scenario.deeds):
                 self.story.say("the operator has partitions out of range go on from what is left")
                 replica.on_out_of_range = "earliest"
-                replica.stop()
-                self.loop.call_later(LOOK_S, self._again, replica)
+                self._restart(replica, replica.host)
         if needs_company(self.scenario.kinds):
             self._trickle(dict(self.broker.topics.ends))
 
@@ -161,6 +161,14 @@ class World:
         else:
             self._start(replica)
 
+    def _restart(self, replica: Replica, host: Host | None) -> None:
+        """Have it end properly, though it may be frozen for now, and start it once it has."""
+        if replica.host is host and host is not None:
+            replica.stop()
+            self.loop.call_later(LOOK_S, self._restart, replica, host)
+        else:
+            self._start(replica)
+
     def _start(self, replica: Replica) -> None:
         if not self._over:
             replica.start()
@@ -168,7 +176,12 @@ class World:
     async def _settled(self) -> None:
         """Wait until everything produced is resolved and committed, or an invariant broke."""
         broken = await self._broken_within(self.scenario.quiet_s + LOOK_S)
+        moves, moved_s = -1, self.loop.time()
         while not broken and (self._absent or any(self.oracle.open()) or not self.broker.done()):
+            if moves != self.oracle.moves:
+                moves, moved_s = self.oracle.moves, self.loop.time()
+            elif self.loop.time() - moved_s > STANDSTILL_S:
+                self.story.violated("I5", f"nothing moves since {moved_s:.0f} s: {self._unfinished()}")
             broken = await self._broken_within(LOOK_S)
 
     async def _stopped(self) -> None:
@@ -190,7 +203,7 @@ class World:
         fates = [fate.place for fate in self.oracle.open()]
         behind = {str(one): (self.broker.at(one), end) for one, end in self.broker.topics.ends.items()}
         running = [replica.host.name for replica in self.replicas if replica.host]
-        return f"{len(fates)} records open after {SETTLE_S:.0f} s: {fates[:5]}; committed of {behind}; up: {running}"
+        return f"{len(fates)} records open: {fates[:5]}; committed of {behind}; up: {running}"
 
 
 def run(scenario: Scenario, tell: Tell | None = None, twist: Twist = RIGHT) -> Result:
