@@ -129,9 +129,9 @@ class Member:
                 found.append(OutOfRange(partition, position))
             else:
                 to = first if self._on_out_of_range == "earliest" else topics.stable(partition)
-                log = self._tenures[partition].log
-                self._broker.oracle.passed_over(log, position, to, "out of range, and set to go on")
+                self._broker.oracle.passed_over(partition, position, to, "out of range, and set to go on")
                 self._positions[partition] = to
+                self._tenures[partition].jumped += to - position
         return found
 
     def _fetch(self) -> list[Record]:
@@ -161,7 +161,7 @@ class Member:
         while checked < len(log) and log[checked].resolved_for(tenure):
             checked += 1
         first = log[checked].record.offset if checked < len(log) else highest + 1
-        slack = 2 * scenario.largest_poll * scenario.largest_gap
+        slack = 2 * scenario.largest_poll * scenario.largest_gap + tenure.jumped
         if highest - first > scenario.options.max_ahead + slack:
             text = f"{self.host.name} has {tenure.partition} open from {first} to {highest}"
             self._broker.story.violated("span", text)
@@ -220,12 +220,12 @@ class Member:
         self._notes[partition] = choice.note
         if isinstance(choice.at, Offset):
             return choice.at.offset
-        first, log = broker.topics.firsts[partition], broker.oracle.logs[partition]
+        first = broker.topics.firsts[partition]
         offset = first if isinstance(choice.at, Earliest) else broker.topics.stable(partition)
         if broker.weather.has("commits"):
             return None
         broker.committed[partition] = Committed(offset, choice.note)
-        broker.oracle.passed_over(log, 0, offset, "before the chosen start")
+        broker.oracle.passed_over(partition, 0, offset, "before the chosen start")
         broker.story.say("{} chooses to begin {} at {}", self.host.name, partition, offset)
         return offset
 

@@ -82,11 +82,11 @@ class Oracle:
                 return
             tenure.checked += 1
 
-    def passed_over(self, log: Iterable[Fate], from_offset: int, to_offset: int, why: str) -> None:
+    def passed_over(self, partition: Partition, from_offset: int, to_offset: int, why: str) -> None:
         """Note that nobody owes what lies between: it was chosen so, or it is told loudly."""
-        for fate in log:
+        self._story.say("{} passes over {} to {}: {}", partition, from_offset, to_offset, why)
+        for fate in self.logs[partition]:
             if from_offset <= fate.record.offset < to_offset:
-                self._story.say("{} is passed over: {}", fate.place, why)
                 fate.gone = True
 
     def cut_off(self, log: Iterable[Fate]) -> None:

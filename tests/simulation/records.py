@@ -13,8 +13,8 @@ class Tenure:
     """A partition in the hands of one process, from its assignment until it is given up, by whatever way.
 
     `log` is what it reads: a topic made anew has another. `checked` counts the records of the log below the last
-    commit; `open_at` is the first offset that the process had not seen resolved when it gave the partition up, None
-    for none. `number` counts the tenures of all.
+    commit, `jumped` the offsets it was moved over; `open_at` is the first offset that the process had not seen resolved
+    when it gave the partition up, None for none. `number` counts the tenures of all.
     """
 
     def __init__(
@@ -26,6 +26,7 @@ class Tenure:
         self.log = log
         self.checked = checked
         self.highest = start - 1
+        self.jumped = 0
         self.ended: Literal["", "revoked", "lost", "killed", "uncommitted"] = ""
         self.open_at: int | None = None
 

@@ -10,7 +10,7 @@ from tests.simulation.story import Violation
 
 MOST_RUNS = 400
 DEEDS = ("starts", "killed", "stop", "freezes", "thaws", "evicted", "lost", "faults end", "transaction", "begins at")
-SAID_OF_PARTITION = ("assigned", "give up", "ends", "commits", "out of range", "deleted", "made")
+SAID_OF_PARTITION = ("assigned", "give up", "ends", "commits", "out of range", "passes over", "deleted", "made")
 
 
 def shrink(scenario: Scenario, breaks: Callable[[Scenario], bool]) -> Scenario:
