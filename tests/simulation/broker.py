@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from connector.domain.record import Partition
-from connector.pipeline.start import Committed
+from connector.pipeline.start import Committed, Earliest, Offset, choose_start
 from tests.simulation.loop import WORLD
 from tests.simulation.oracle import Oracle
 from tests.simulation.records import Tenure
@@ -182,6 +182,24 @@ class Broker:
         self.rebalance()
 
     # Commits
+
+    def choose(self, who: str, partition: Partition) -> Committed | None:
+        """Find where to begin: a choice that is not committed yet is committed first; None where that fails."""
+        if self.weather.has("coordinator") or partition not in self.topics.ends:
+            return None
+        commits = {one.number: at for one, at in self.committed.items() if one.topic == partition.topic}
+        count = self.topics.count(partition.topic)
+        choice = choose_start(partition.number, count, commits, self.scenario.start_from, 0)
+        if isinstance(choice.at, Offset):
+            return Committed(choice.at.offset, choice.note)
+        if self.weather.has("commits"):
+            return None
+        earliest = isinstance(choice.at, Earliest)
+        offset = self.topics.firsts[partition] if earliest else self.topics.stable(partition)
+        self.oracle.passed_over(partition, 0, offset, "before the chosen start")
+        self.story.say("{} chooses to begin {} at {}", who, partition, offset)
+        chosen = self.committed[partition] = Committed(offset, choice.note)
+        return chosen
 
     def commit(self, member: "Member", tenure: Tenure, offset: int, note: str) -> str:
         """Take a commit, or name the error: a member that was evicted changes nothing."""

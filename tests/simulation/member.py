@@ -7,7 +7,6 @@ from collections.abc import Collection
 from connector.domain.record import Partition, Record
 from connector.errors import KafkaFailed
 from connector.pipeline.consume import Assignment, CommitReport, Orders, OutOfRange, Owner, Polled
-from connector.pipeline.start import Committed, Earliest, Offset, choose_start
 from tests.simulation.broker import Broker, Change
 from tests.simulation.loop import Host
 from tests.simulation.records import Tenure
@@ -198,9 +197,9 @@ class Member:
     async def _take(self, partitions: list[Partition]) -> None:
         broker = self._broker
         self._waiting = {one for one in partitions if broker.owners[one] is self and not self.fenced}
-        starts = {
-            partition: start for partition in sorted(self._waiting) if (start := self._start(partition)) is not None
-        }
+        known = {one: at for one in sorted(self._waiting) if (at := broker.choose(self.host.name, one)) is not None}
+        starts = {partition: at.offset for partition, at in known.items()}
+        self._notes.update({partition: at.metadata for partition, at in known.items()})
         for partition, start in starts.items():
             self._waiting.discard(partition)
             self._tenures[partition] = broker.oracle.begin(self.host, partition, start)
@@ -208,26 +207,6 @@ class Member:
         if starts:
             broker.story.say("{} is assigned {}", self.host.name, {str(one): at for one, at in starts.items()})
             await self._owner.assigned(Assignment(CLUSTER, starts))
-
-    def _start(self, partition: Partition) -> int | None:
-        """Find where to begin: a choice that is not committed yet is committed first; None where that fails."""
-        broker = self._broker
-        if broker.weather.has("coordinator") or partition not in broker.topics.ends:
-            return None
-        commits = {one.number: at for one, at in broker.committed.items() if one.topic == partition.topic}
-        count = broker.topics.count(partition.topic)
-        choice = choose_start(partition.number, count, commits, broker.scenario.start_from, 0)
-        self._notes[partition] = choice.note
-        if isinstance(choice.at, Offset):
-            return choice.at.offset
-        first = broker.topics.firsts[partition]
-        offset = first if isinstance(choice.at, Earliest) else broker.topics.stable(partition)
-        if broker.weather.has("commits"):
-            return None
-        broker.committed[partition] = Committed(offset, choice.note)
-        broker.oracle.passed_over(partition, 0, offset, "before the chosen start")
-        broker.story.say("{} chooses to begin {} at {}", self.host.name, partition, offset)
-        return offset
 
     async def _give_up(self, partitions: Collection[Partition]) -> None:
         mine = [partition for partition in partitions if partition in self._tenures]
