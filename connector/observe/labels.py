@@ -53,6 +53,8 @@ REQUESTS = (
     *product(("4xx",), ("retry", "reject", "setup")),
     *product(("none",), ("retry", "setup", "ambiguous")),
 )
+# A write fails for Kafka's sake, whatever the letter's reason: one series says from the start that none has.
+LETTERS_WRITTEN = (*product(LETTERS, ("written",)), (OTHER, "failed"))
 CIRCUITS = ("closed", "open", "half_open", "halted_setup")
 WRITES = ("written", "failed")
 PHASES = ("poll", "decode", "translate", "callback")
@@ -97,9 +99,15 @@ def code_of(status: str) -> str:
     return status if status in CODES else known(f"{status[:1]}xx", CODES)
 
 
+AT_START: Mapping[str, Iterable[tuple[str, ...]]] = {
+    "http_requests_total": REQUESTS,
+    "dead_letters_total": LETTERS_WRITTEN,
+}
+
+
 def at_start(name: str) -> Iterable[tuple[str, ...]]:
     """Return the values of a metric's closed labels that exist from the start."""
-    return REQUESTS if name == "http_requests_total" else product(*CLOSED.get(name, ()))
+    return AT_START.get(name) or product(*CLOSED.get(name, ()))
 
 
 def settled(name: str, values: tuple[str, ...]) -> tuple[str, ...]:
