@@ -7,8 +7,8 @@ from connector.errors import Untranslatable
 _ENCODER = msgspec.json.Encoder()
 
 
-def encoded(body: msgspec.Struct) -> bytes:
-    """Encode a body as compact UTF-8 JSON, keys in the order of its fields.
+def encoded(body: object) -> bytes:
+    """Encode a body as compact UTF-8 JSON, keys in the order of its fields or as they were put in.
 
     Raises: Untranslatable, for text that is no Unicode, or nesting without end.
     """

@@ -37,6 +37,7 @@ def named(calls: set[str], *folders: str) -> Iterator[str]:
         ({"NotSent", "Ambiguous", "SetupFailed"}, "adapters", labels.HTTP_ERRORS),
         ({"Skip"}, "sinks", labels.SKIPS),
         ({"Untranslatable"}, "sinks", labels.UNTRANSLATABLE),
+        ({"Rejected"}, "sinks", labels.LETTERS),
     ],
 )
 def test_a_reason_written_out_in_the_code_is_a_label(calls: set[str], folder: str, among: tuple[str, ...]) -> None:
