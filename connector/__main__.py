@@ -103,20 +103,31 @@ def replay(
 
 @app.command()
 def demo(
-    seconds: Annotated[float, typer.Option(min=0.1, help="How long events are produced.")] = 15.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long events are produced.")] = 30.0,
     rate: Annotated[float, typer.Option(min=1.0, help="Events a second.")] = 500.0,
-    seed: Annotated[int, typer.Option(help="Decides the events, and the order of the vendor's faults.")] = 1,
+    seed: Annotated[int, typer.Option(help="Decides the events, and which requests and items meet a fault.")] = 1,
+    sinks: Annotated[str, typer.Option(help="Sinks to deliver to, by comma.")] = "segment",
+    keep_open: Annotated[
+        bool, typer.Option("--keep-open", help="Leave the pages up after the end, until Ctrl-C.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the connector's pages; 0 for any free one.")] = 0,
 ) -> None:
-    """See all of it at work with nothing installed: Kafka and a vendor that misbehaves, within this process.
+    """See all of it at work with nothing installed: Kafka and vendors that misbehave, within this process.
 
-    Produces events, delivers them through replies that are slow, 429, 503, 400 or cut off, and closes with a ledger:
-    produced = delivered + dead-lettered + skipped. Exits with 1 where it does not add up.
+    Produces events and delivers them through replies that are slow, 429, 503, cut off, or refuse an item. Closes with
+    a ledger per sink, checked against what its vendor really received: produced = delivered + dead-lettered + skipped.
+    Exits with 1 where it does not add up. Ctrl-C ends it early with the same ledger.
     """
+    from connector.commands.demo import Ask
     from connector.commands.demo import demo as show
     from connector.observe.logs import configure
+    from connector.sandbox.vendors import VENDORS
 
+    names = [name.strip() for name in sinks.split(",") if name.strip()]
+    if not names or len(set(names)) < len(names) or not set(names) <= VENDORS.keys():
+        raise typer.BadParameter(f"must be some of {', '.join(VENDORS)}, by comma", param_hint="--sinks")
     configure("error", "auto", sys.stderr)
-    in_loop(show(seconds, rate, seed))
+    in_loop(show(Ask(seconds, rate, seed, names, keep_open, port)))
 
 
 @app.command()

@@ -4,13 +4,18 @@ It has groups, commits and 4 partitions to a topic; it keeps everything in memor
 """
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
 
 from connector.adapters.kafka_client import quiet_logger
+from connector.domain.record import Partition
 
 _CALL_S = 10.0
+
+Placed = Callable[[Partition, int], None]
 
 
 class MockKafka:
@@ -29,17 +34,19 @@ class MockKafka:
         """Make a topic; the mock does so when it is asked for one."""
         self._handle.list_topics(name, timeout=_CALL_S)
 
-    def produce(self, topic: str, key: bytes, value: bytes | None, timestamp_ms: int) -> None:
-        """Send one record; `settle` or a later call hears of its acknowledgement."""
-        self._producer.produce(topic, value, key, timestamp=timestamp_ms, on_delivery=self._reported)
+    def produce(self, topic: str, key: bytes, value: bytes | None, timestamp_ms: int, placed: Placed) -> None:
+        """Send one record; `settle` or a later call hears of its acknowledgement, and says where it sits."""
+        reported = partial(self._reported, placed)
+        self._producer.produce(topic, value, key, timestamp=timestamp_ms, on_delivery=reported)
         self._producer.poll(0)
 
     async def settle(self) -> None:
         """Wait until everything sent is acknowledged or refused."""
         await asyncio.to_thread(self._producer.flush, _CALL_S)
 
-    def _reported(self, error: KafkaError | None, _message: Message) -> None:
+    def _reported(self, placed: Placed, error: KafkaError | None, message: Message) -> None:
         if error is None:
             self.acknowledged += 1
+            placed(Partition(str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0))
         else:
             self.refused += 1

@@ -14,6 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from connector.errors import Problem, SettingsError
 from connector.observe.families import PREFIX
+from connector.observe.readback import RESOLVED, by_sink
 from connector.observe.status import SinkStatus, Status
 
 # A scrape that is under way may end; it must not hold a stop up.
@@ -27,7 +28,7 @@ _COLUMNS = (
     *("sink", "state", "circuit", "partitions", "lag", "oldest", "records/s"),
     *("open records", "requests", "letters", "last error"),
 )
-_LAG, _RESOLVED = PREFIX + "consumer_lag_records", PREFIX + "records_resolved_total"
+_LAG = PREFIX + "consumer_lag_records"
 # Shorter spans say little of a pace, and two who look must not shorten each other's.
 PACE_S = 4.0
 
@@ -96,7 +97,7 @@ class StatusServer:
 
     async def _page(self, request: web.Request) -> web.Response:
         head = "".join(f"<th>{escape(name)}</th>" for name in _COLUMNS)
-        lags, paces = _by_sink(self._registry, _LAG), self._paces()
+        lags, paces = by_sink(self._registry, _LAG), self._paces()
         rows = "".join(_row(sink, lags.get(sink.name), paces[sink.name]) for sink in self._status.sinks())
         failing = [(name, check.detail) for name, check in sorted(self._status.checks().items()) if not check.ok]
         wrong = "".join(f"<li><b>{escape(name)}</b> {escape(detail)}</li>" for name, detail in failing)
@@ -112,20 +113,10 @@ class StatusServer:
     def _paces(self) -> Counter[str]:
         """Return each sink's resolved records in a second, since the page was last looked at."""
         (since_s, before), now_s = self._looked, self._monotonic_s()
-        resolved, took_s = _by_sink(self._registry, _RESOLVED), now_s - since_s
+        resolved, took_s = by_sink(self._registry, RESOLVED), now_s - since_s
         if took_s >= PACE_S:
             self._looked = (now_s, resolved)
         return Counter({sink: round((resolved[sink] - before[sink]) / max(took_s, 1.0)) for sink in resolved})
-
-
-def _by_sink(registry: CollectorRegistry, name: str) -> Counter[str]:
-    """Sum a metric over all labels but the sink's; nothing where it has no series."""
-    found: Counter[str] = Counter()
-    for family in registry.restricted_registry([name]).collect():
-        for sample in family.samples:
-            if sample.name == name:
-                found[sample.labels["sink"]] += int(sample.value)
-    return found
 
 
 def _row(sink: SinkStatus, lag: int | None, pace: int) -> str:

@@ -17,11 +17,11 @@ from rich.table import Table
 from connector.adapters.clock import SystemClock
 from connector.adapters.kafka_log import Extent, extents, read_between
 from connector.app import Plan, Process, group_id, letters_topic, make_metrics
-from connector.commands.outcomes import resolved
 from connector.commands.signals import on_signals
 from connector.domain.record import Partition
 from connector.environment import parse_duration_s
 from connector.errors import ConnectorError
+from connector.observe.readback import resolved
 from connector.pipeline.consume import Consumer, Owner
 from connector.pipeline.replay import Selection, Wanted, describe
 from connector.pipeline.replay_consumer import Pace, ReplayConsumer

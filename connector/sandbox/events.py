@@ -2,7 +2,7 @@
 
 import io
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -38,15 +38,15 @@ def schema_folder() -> Path:
     return next(folder for folder in (package / "avro", package.parent / "avro") if folder.is_dir())
 
 
-def events(seed: int) -> Iterator[Made]:
-    """Make records without end."""
+def events(seed: int, sinks: Sequence[str]) -> Iterator[Made]:
+    """Make records without end; some opt out of one of the sinks."""
     chance = random.Random(seed)
     encoders = _encoders()
     while True:
-        yield _record(chance, encoders)
+        yield _record(chance, encoders, sinks)
 
 
-def _record(chance: random.Random, encoders: Mapping[str, "_Encoder"]) -> Made:
+def _record(chance: random.Random, encoders: Mapping[str, "_Encoder"], sinks: Sequence[str]) -> Made:
     user = f"user-{chance.randrange(USERS)}"
     ident = str(UUID(int=chance.getrandbits(128), version=4))
     fate = chance.randrange(1000)
@@ -55,7 +55,7 @@ def _record(chance: random.Random, encoders: Mapping[str, "_Encoder"]) -> Made:
     key = user.encode()
     for share, change in (
         (TOMBSTONES, None),
-        (OPTED_OUT, {"sinks": {"segment": False}}),
+        (OPTED_OUT, {"sinks": {chance.choice(sinks): False}}),
         (NOBODY, {"user_id": None}),
         (GARBLED, {"garbled": True}),
     ):

@@ -12,7 +12,9 @@ import pytest
 pytestmark = pytest.mark.slow
 
 CONNECTOR = Path(sys.executable).with_name("connector")
-CLOSING = re.compile(r"^produced (\d+) = delivered (\d+) \+ dead-lettered (\d+) \+ skipped (\d+)$", re.MULTILINE)
+CLOSING = re.compile(
+    r"^segment: produced (\d+) = delivered (\d+) \+ dead-lettered (\d+) \+ skipped (\d+)$", re.MULTILINE
+)
 
 
 def books(output: str) -> tuple[int, ...]:
@@ -46,7 +48,7 @@ def test_ctrl_c_ends_it_well_with_what_was_produced_so_far() -> None:
     seen = []
     for line in process.stdout:
         seen.append(line)
-        if line.startswith("produced"):
+        if re.match(r"segment: produced [1-9]", line):
             break
     asked_s = time.monotonic()
     process.send_signal(signal.SIGINT)

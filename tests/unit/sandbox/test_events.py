@@ -17,15 +17,15 @@ class NoRegistry:
 
 
 def test_a_seed_decides_every_byte() -> None:
-    assert list(islice(events(3), 200)) == list(islice(events(3), 200))
-    assert list(islice(events(3), 200)) != list(islice(events(4), 200))
+    assert list(islice(events(3, ["segment"]), 200)) == list(islice(events(3, ["segment"]), 200))
+    assert list(islice(events(3, ["segment"]), 200)) != list(islice(events(4, ["segment"]), 200))
 
 
 def test_events_are_of_several_kinds_and_few_are_of_no_use() -> None:
     decoder = Decoder(NoRegistry(), fingerprints=load_schemas(schema_folder()).values())
     found: Counter[str] = Counter()
     users: set[bytes] = set()
-    for offset, made in enumerate(islice(events(1), 5000)):
+    for offset, made in enumerate(islice(events(1, ["segment"]), 5000)):
         users.add(made.key)
         try:
             event = decoder.decode(Record(Partition("t", 0), offset, 5, made.key, made.value))
