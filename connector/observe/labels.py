@@ -6,17 +6,20 @@ from itertools import product
 OTHER = "other"
 
 OUTCOMES = ("delivered", "dead_lettered", "skipped")
-SKIPS = ("kind", "opted_out", "filtered", "consent", "no_user", "tombstone", "ignored", "panic", "no_variation", OTHER)
 # fmt: off
+SKIPS = (
+    "kind", "opted_out", "filtered", "consent", "no_user", "tombstone", "ignored", "panic", "no_variation", "no_flag",
+    "login", "logout", OTHER,
+)
 UNDECODABLE = (
     "empty", "not_avro", "framing", "malformed", "fingerprint_unknown", "schema_not_found", "schema_unusable",
     "truncated", "trailing_bytes", "bad_utf8", "bad_index", "bad_json", "bad_field", "overflow", "too_deep",
     "decimal_range", "calendar_range", "unknown_record", OTHER,
 )
 UNTRANSLATABLE = (
-    "no_identity", "no_name", "no_group", "no_previous_id", "no_date", "missing", "unknown_value", "not_scalar",
-    "not_a_number", "not_a_uuid", "too_long", "too_many", "not_encodable", "too_large",
-    "reserved_name", "schema", "bad_duration", "attachment", "attachment_path", "translator_fault", OTHER,
+    "no_identity", "no_name", "no_group", "no_previous_id", "no_date", "no_address", "missing", "unknown_value",
+    "not_scalar", "not_a_number", "not_a_uuid", "too_long", "too_many", "not_encodable", "too_large",
+    "reserved_name", "schema", "bad_duration", "attachment", "attachment_path", "undecided", "translator_fault", OTHER,
 )
 REFUSALS = ("refused", "exhausted", "expired", "too_old", "ambiguous")
 CODES = (

@@ -1,0 +1,122 @@
+"""The decision API: what a visitor gets, asked per visitor and context, and whether the environment panics. Pure.
+
+Source: sheet section 4.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from connector.domain.exchange import HttpRequest, HttpResponse
+from connector.errors import FeedFailed
+from connector.sinks.contract import Need, Renewal
+from connector.sinks.flagship.bucketing import Choice, Decision, Owner
+from connector.sinks.flagship.request import sdk_headers
+from connector.sinks.flagship.rules import Scalar
+from connector.sinks.flagship.settings import FlagshipSettings
+from connector.sinks.flagship.visitor import Visitor
+
+LOOKUP = "decision"
+# Whom the panic switch is asked for: no real visitor, whose answer is not used.
+_NOBODY = Visitor("kafka-vendor-connector")
+_REFUSED = (400, 413, 422)
+
+
+class Answer(Struct, frozen=True):
+    """One decision; `refused` where the API takes no such visitor."""
+
+    decision: Decision = Decision()
+    panic: bool = False
+    refused: bool = False
+
+
+class Switch(Struct, frozen=True):
+    """Whether the environment panics."""
+
+    panic: bool
+
+
+def question(visitor: Visitor, context: Mapping[str, Scalar], *, batched: bool) -> str:
+    """Return the body to ask with, which names the question too. No activation and no hit comes of asking."""
+    body: dict[str, Any] = {"visitorId": visitor.id}
+    if batched:
+        body |= {"anonymousId": visitor.anonymous_id, "visitor_consent": True}
+    body |= {"trigger_hit": False, "context": context}
+    if not batched and visitor.anonymous_id is not None:
+        body["anonymousId"] = visitor.anonymous_id
+    return msgspec.json.encode(body).decode()
+
+
+class _Asking:
+    """Renders questions; holds the API key, and shows it to nobody."""
+
+    def __init__(self, settings: FlagshipSettings) -> None:
+        key = settings.api_key.get_secret_value() if settings.api_key else ""
+        self._headers = {"Content-Type": "application/json", "x-api-key": key, **sdk_headers(settings)}
+        query = "exposeAllKeys=true" if settings.batched else "exposeAllKeys=true&sendContextEvent=false"
+        self._url = f"{settings.decision_host}/v2/{settings.env_id}/campaigns/?{query}"
+
+    def about(self, body: str) -> HttpRequest:
+        return HttpRequest("POST", self._url, self._headers, body.encode())
+
+
+class DecisionLookup:
+    """A decision per question, waited for: without it nobody knows what to activate."""
+
+    name = LOOKUP
+    on_failure: Literal["wait", "absent"] = "wait"
+
+    def __init__(self, settings: FlagshipSettings) -> None:
+        self.ttl_s = settings.decision_ttl
+        self.rate_per_s: float | None = settings.decision_rate_per_s
+        self._asking = _Asking(settings)
+
+    def request(self, need: Need, now_ms: int) -> HttpRequest | None:
+        return self._asking.about(need.key)
+
+    def read(self, need: Need, reply: HttpResponse) -> Answer:
+        """Read a decision. Raises: FeedFailed."""
+        return Answer(refused=True) if reply.status in _REFUSED else _answer(reply)
+
+
+class PanicFeed:
+    """The panic switch, which this mode tells with every decision: asked for nobody in particular."""
+
+    def __init__(self, settings: FlagshipSettings) -> None:
+        self.name = f"panic-{settings.env_id}"
+        self._every_s = settings.polling_interval
+        self._asking = _Asking(settings)
+        self._body = question(_NOBODY, {}, batched=settings.batched)
+
+    def request(self, last: Renewal | None, now_ms: int, nonce: bytes) -> HttpRequest:
+        return self._asking.about(self._body)
+
+    def read(self, reply: HttpResponse, last: Renewal | None, now_ms: int) -> Renewal:
+        """Read the switch. Raises: FeedFailed."""
+        return Renewal(Switch(_answer(reply).panic), self._every_s)
+
+
+def _answer(reply: HttpResponse) -> Answer:
+    if reply.status != 200:
+        raise FeedFailed(f"status {reply.status}")
+    try:
+        raw = msgspec.json.decode(reply.body)
+        campaigns = raw["campaigns"]
+        panic = bool(raw.get("panic"))
+        found = [_chosen(campaign) for campaign in campaigns]
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+        raise FeedFailed("not a decision") from None
+    owners: dict[str, Owner] = {}
+    for _, flags in found:
+        owners.update(flags)
+    return Answer(Decision(tuple(choice for choice, _ in found), owners), panic)
+
+
+def _chosen(campaign: Mapping[str, Any]) -> tuple[Choice, Mapping[str, Owner]]:
+    variation = campaign["variation"]
+    ids = (campaign["id"], campaign["variationGroupId"], variation["id"])
+    reference = bool(variation.get("reference", False))
+    flags = variation["modifications"]["value"]
+    return Choice(*ids), {key: Owner(*ids, reference, value) for key, value in flags.items()}

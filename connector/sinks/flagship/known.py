@@ -1,0 +1,107 @@
+"""What must be known before an event can be translated: the visitor's memory, and a decision. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from connector.domain.events import Event, Exposure, Identify, ProfileChange, ProfileEdit
+from connector.errors import Untranslatable
+from connector.sinks.contract import Need, Save, Scene
+from connector.sinks.flagship import api, memory
+from connector.sinks.flagship.bucketing import BucketingFile, Decision, decide
+from connector.sinks.flagship.memory import Memory
+from connector.sinks.flagship.rules import RULES, Scalar
+from connector.sinks.flagship.settings import FlagshipSettings
+from connector.sinks.flagship.visitor import Visitor, circumstances, scalars, sent_context, visitor_of
+
+CACHE = "visitor"
+_PROFILE = (Exposure, Identify, ProfileEdit, ProfileChange)
+
+
+class Decided(Struct, frozen=True):
+    """A decision and what it leaves behind; `flags` are all there are, as far as that is known."""
+
+    decision: Decision
+    flags: frozenset[str]
+    panic: bool = False
+    saves: tuple[Save, ...] = ()
+
+
+class Known:
+    """Joins the event with what lookups found out about its visitor."""
+
+    def __init__(self, settings: FlagshipSettings) -> None:
+        self.caches = settings.visitor_cache_url is not None
+        self._env_id = settings.env_id
+        self._batched = settings.batched
+        self._asks = settings.mode == "api"
+        self._carries_anonymous_id = settings.carries_anonymous_id
+        self._rules = RULES[settings.decision_rules]
+
+    @property
+    def keeps_context(self) -> bool:
+        """Whether the visitors' documents are of the form that holds more than variations."""
+        return self.caches and self._rules.whole_history
+
+    def needs(self, event: Event, scene: Scene) -> tuple[Need, ...]:
+        """Name the visitor's document where it can matter, then the decision that the API must make."""
+        try:
+            visitor = visitor_of(event)
+        except Untranslatable:
+            return ()
+        found: list[Need] = []
+        if self.caches and (isinstance(event, _PROFILE) or (event.user_id and not event.anonymous_id)):
+            found.append(self._document(visitor.id))
+            if isinstance(event, ProfileChange) and visitor.anonymous_id is not None:
+                found.append(self._document(visitor.anonymous_id))
+        if self._asks and isinstance(event, Exposure) and event.flag and not event.variation_id:
+            if any(need not in scene.facts for need in found):
+                return tuple(found)
+            found.append(self._question(self.visitor(event, scene), self.context(event, event.context.traits, scene)))
+        return tuple(found)
+
+    def visitor(self, event: Event, scene: Scene) -> Visitor:
+        """Return whom an event is about, with the anonymous id it had at login. Raises: Untranslatable."""
+        visitor = visitor_of(event)
+        if not self._carries_anonymous_id:
+            return Visitor(visitor.id)
+        if visitor.anonymous_id is None and event.user_id and self.caches:
+            return Visitor(visitor.id, self.memory(visitor.id, scene).anonymous_id)
+        return visitor
+
+    def memory(self, visitor_id: str, scene: Scene) -> Memory:
+        return memory.recall(scene.facts.get(self._document(visitor_id)), visitor_id)
+
+    def context(self, event: Event, own: Mapping[str, Any], scene: Scene) -> dict[str, Scalar]:
+        """Return a visitor's context: what was known, what the event tells of the device, what it says itself."""
+        known = self.memory(visitor_of(event).id, scene).context if self.caches else {}
+        return {**known, **circumstances(event.context, batched=self._batched), **scalars(own)}
+
+    def decided(self, event: Event, visitor: Visitor, scene: Scene, feed: object) -> Decided:
+        """Decide for a visitor. Raises: Untranslatable."""
+        context = self.context(event, event.context.traits, scene)
+        if self._asks:
+            answer = scene.facts.get(self._question(visitor, context))
+            if not isinstance(answer, api.Answer) or answer.refused:
+                raise Untranslatable("undecided", "decision")
+            return Decided(answer.decision, frozenset(answer.decision.owners), answer.panic)
+        assert isinstance(feed, BucketingFile)
+        remembered = self.memory(visitor.id, scene)
+        decision = decide(feed, visitor.id, context, remembered.assigned)
+        document = memory.assignments(remembered, visitor, decision, self._rules) if self.caches else None
+        saves = () if document is None else (self.save(visitor.id, document),)
+        return Decided(decision, feed.flags, saves=saves)
+
+    def save(self, visitor_id: str, document: bytes | None) -> Save:
+        return Save(CACHE, self._key(visitor_id), document)
+
+    def _document(self, visitor_id: str) -> Need:
+        return Need(CACHE, self._key(visitor_id))
+
+    def _key(self, visitor_id: str) -> str:
+        return f"{self._env_id}:{visitor_id}"
+
+    def _question(self, visitor: Visitor, context: Mapping[str, Scalar]) -> Need:
+        sent = sent_context(context, batched=self._batched)
+        return Need(api.LOOKUP, api.question(visitor, sent, batched=self._batched))
