@@ -7,6 +7,8 @@ from msgspec import Struct
 from connector.pipeline.acknowledge import OpenRecord
 from connector.sinks.contract import Endpoint, Item, Limits, Payload
 
+MERGED_FULL = 500
+
 
 class Delivery(Struct, frozen=True, eq=False):
     """One payload of one record, the unit that is acknowledged.
@@ -79,6 +81,11 @@ def bundle_size(bundle: Sequence[Delivery], limits: Limits) -> int:
     """Bytes that a wire item adds to its request."""
     size = limits.item_overhead + len(bundle[0].payload.merge or b"")
     return size + sum(len(delivery.payload.body) + limits.member_overhead for delivery in bundle)
+
+
+def full(limits: Limits) -> int:
+    """How many deliveries are company enough for a request; those that merge are ended by their bytes, as a rule."""
+    return min(limits.items * limits.members, max(limits.items, MERGED_FULL))
 
 
 def too_large(payload: Payload, limits: Limits) -> bool:

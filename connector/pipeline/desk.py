@@ -8,7 +8,7 @@ from connector.domain.outcome import Outcome, Retryable, SetupFault, Undetermine
 from connector.errors import SettingsError
 from connector.observe.metrics import FlowMetrics
 from connector.pipeline.account import Account
-from connector.pipeline.batch import Batch
+from connector.pipeline.batch import Batch, full
 from connector.pipeline.clock import Clock
 from connector.pipeline.deliver import Attempted, Sender
 from connector.pipeline.feed import Feeds
@@ -51,7 +51,7 @@ class Desk:
         self._learned: dict[str, int] = {}
         self._taken: dict[str, int] = {}
         self.gates = self._make_gates(sink.endpoints)
-        self.ahead = TRANSLATED_AHEAD * max(endpoint.limits.items for endpoint in sink.endpoints.values())
+        self.ahead = TRANSLATED_AHEAD * max(full(endpoint.limits) for endpoint in sink.endpoints.values())
 
     @property
     def stopped(self) -> bool:

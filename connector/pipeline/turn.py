@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from connector.domain.outcome import Rejected
 from connector.pipeline.aside import Aside, Asides
-from connector.pipeline.batch import Batch, Delivery
+from connector.pipeline.batch import Batch, Delivery, full
 from connector.pipeline.cut import cut
 from connector.pipeline.desk import Desk
 from connector.pipeline.judge import Again, Now, convicted
@@ -119,7 +119,7 @@ class Turn:
         """How long the first delivery of the queue may still wait for company."""
         first = self._queue[0]
         limits = self._desk.sink.endpoints[first.payload.endpoint].limits
-        if self.draining or len(self._queue) >= limits.items or len(self._queue) >= self._desk.ahead:
+        if self.draining or len(self._queue) >= min(full(limits), self._desk.ahead):
             return 0.0
         if sum(len(delivery.payload.body) for delivery in self._queue) >= limits.request_bytes:
             return 0.0

@@ -82,7 +82,10 @@ def silent_metrics() -> FlowMetrics:
 
 
 class PlainSink(Struct, frozen=True):
-    """Sends an event's name as the payload; names starting with `bad` cannot be translated."""
+    """Sends an event's name as the payload; names starting with `bad` cannot be translated.
+
+    `merges`: events of one user have an equal head.
+    """
 
     endpoints: Mapping[str, Endpoint] = field(default_factory=lambda: {"event": EVENT})
     feeds: Sequence[Feed] = ()
@@ -91,6 +94,7 @@ class PlainSink(Struct, frozen=True):
     needed: Callable[[str], tuple[Need, ...]] = lambda name: ()
     goes_to: Callable[[str, str], bool] = lambda name, endpoint: True
     safe: bool = True
+    merges: bool = False
     preferences: Preferences = Preferences()
     name: str = "plain"
 
@@ -104,8 +108,9 @@ class PlainSink(Struct, frozen=True):
         if event.name.startswith("skip"):
             return Skip("kind")
         body = event.name.encode()
+        head = (event.user_id or "").encode() if self.merges else None
         made = (
-            Payload(to, body, event.name, role=to, replay_safe=self.safe)
+            Payload(to, body, event.name, role=to, replay_safe=self.safe, merge=head)
             for to in self.endpoints
             if self.goes_to(event.name, to)
         )

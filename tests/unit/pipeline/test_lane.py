@@ -100,6 +100,14 @@ def test_a_lane_has_one_request_in_flight_and_all_lanes_together_as_many_as_ther
     assert len(rig.http.bodies) == 200
 
 
+def test_what_merges_waits_for_company_even_where_a_request_holds_one_item() -> None:
+    sink = PlainSink({"event": replace(EVENT, limits=replace(LIMITS, items=1, members=5))}, merges=True)
+    keys = ["a"] * 7 + ["b"]
+    rig = play(lambda: Rig(records(names_of(keys), keys=keys), sink=sink), seconds(5.0))
+    sent = sorted(sent.bodies for sent in rig.http.sent)
+    assert sent == [(b"a-0", b"a-1", b"a-2", b"a-3", b"a-4"), (b"a-5", b"a-6"), (b"b-0",)]
+
+
 def test_a_key_that_fails_waits_alone_and_in_order() -> None:
     """`a-0` fails for 30 s; what follows of its key comes after it, all others before."""
     done: list[bytes] = []
