@@ -5,22 +5,41 @@ from typing import Any
 
 from msgspec import Struct
 
-from connector.domain.events import Alias, Event, Group, Identify, Page, Screen, Track
-from connector.domain.ids import fitted_id
+from connector.domain.events import (
+    Alias,
+    AppState,
+    Commerce,
+    Event,
+    Exposure,
+    Group,
+    Identify,
+    Page,
+    ProfileEdit,
+    Screen,
+    Track,
+    TrackingLog,
+)
+from connector.domain.ids import fitted_id, role_id
 from connector.errors import Untranslatable
 from connector.sinks.contract import Payload, Payloads, Scene, Skip, Translation
 from connector.sinks.encoding import encoded
+from connector.sinks.segment.application import lifecycle
+from connector.sinks.segment.commerce import tracks
 from connector.sinks.segment.context import segment_context
 from connector.sinks.segment.messages import AliasMessage, GroupMessage, IdentifyMessage, TrackMessage, ViewMessage
 from connector.sinks.segment.timestamp import iso
+from connector.sinks.segment.tracking_log import browser_context, log_properties, log_user
 
 # Source: segment.com/docs, "Spec: Common Fields", read 2025-11-07.
 _LONGEST_ID = 100
 _OTHER_KIND = Skip("kind")
+_NOBODY = Skip("no_user")
+# Source: segment.com/docs, "Spec: A/B Testing Events", read 2025-11-25; what it has no name for keeps ours.
+_EXPERIMENT = ("experiment_id", "experiment_name", "variation_id", "variation_name", "flag", "variation_group_id")
 
 
 def translate(event: Event, scene: Scene) -> Translation:
-    """Make the one message of an event; other kinds are skipped.
+    """Make the message of an event, or those of an action on several goods; other kinds are skipped.
 
     Raises: Untranslatable, for what the vendor answers with a 200 and then drops.
     Source: segment.com/docs, "HTTP API" and "Spec", read 2025-11-07; segment-analytics-python 2.4.0.
@@ -30,6 +49,10 @@ def translate(event: Event, scene: Scene) -> Translation:
         at = iso(scene.now_ms if event.timestamp_ms is None else event.timestamp_ms)
     except OverflowError:
         raise Untranslatable("no_date", "timestamp") from None
+    if isinstance(event, Commerce):
+        return _commerce(event, ident, at)
+    if isinstance(event, TrackingLog) and log_user(event) is None:
+        return _NOBODY
     message = _message(event, ident, at)
     if message is None:
         return _OTHER_KIND
@@ -45,29 +68,53 @@ def _message(event: Event, ident: str, at: str) -> Struct | None:
         case Screen():
             return _view(event, ident, at, "screen")
         case Identify():
-            return _identify(event, ident, at)
+            # A trait is removed by null: segment.com/docs, "Unify FAQs", read 2025-11-07.
+            traits = {**dict.fromkeys(event.removed_traits), **event.traits} if event.removed_traits else event.traits
+            return _identify(event, ident, at, traits)
+        case ProfileEdit():
+            edited = _edited(event)
+            return _identify(event, ident, at, edited) if edited else None
         case Group():
             return _group(event, ident, at)
         case Alias():
             return _alias(event, ident, at)
+        case AppState():
+            named = lifecycle(event)
+            return _named(event, ident, at, *named) if named else None
+        case Exposure():
+            return _named(event, ident, at, "Experiment Viewed", _experiment(event))
+        case TrackingLog():
+            return _log(event, ident, at)
     return None
 
 
+def _commerce(event: Commerce, ident: str, at: str) -> Translation:
+    payloads = []
+    for one in tracks(event):
+        own = role_id(ident, one.role)
+        message = _named(event, own, at, one.name, one.properties)
+        payloads.append(Payload("batch", encoded(message), own, role=one.role))
+    return Payloads(tuple(payloads)) if payloads else _OTHER_KIND
+
+
 def _track(event: Track, ident: str, at: str) -> TrackMessage:
-    _require_identity(event)
+    message = _named(event, ident, at, event.name, _track_properties(event))
     if not event.name:
         raise Untranslatable("no_name", "name")
+    return message
+
+
+def _named(event: Event, ident: str, at: str, name: str, properties: Mapping[str, Any]) -> TrackMessage:
+    _require_identity(event)
+    context = segment_context(event.context)
     return TrackMessage(
-        event.integrations,
-        event.anonymous_id,
-        _track_properties(event),
-        at,
-        segment_context(event.context),
-        event.user_id,
-        "track",
-        event.name,
-        ident,
+        event.integrations, event.anonymous_id, properties, at, context, event.user_id, "track", name, ident
     )
+
+
+def _log(event: TrackingLog, ident: str, at: str) -> TrackMessage:
+    user, context = log_user(event), browser_context(event)
+    return TrackMessage(event.integrations, None, log_properties(event), at, context, user, "track", event.name, ident)
 
 
 def _view(event: Page | Screen, ident: str, at: str, kind: str) -> ViewMessage:
@@ -86,16 +133,28 @@ def _view(event: Page | Screen, ident: str, at: str, kind: str) -> ViewMessage:
     )
 
 
-def _identify(event: Identify, ident: str, at: str) -> IdentifyMessage:
+def _identify(event: Event, ident: str, at: str, traits: Mapping[str, Any]) -> IdentifyMessage:
     _require_identity(event)
-    traits = event.traits
-    if event.removed_traits:
-        # A trait is removed by null: segment.com/docs, "Unify FAQs", read 2025-11-07.
-        traits = {**dict.fromkeys(event.removed_traits), **traits}
     context = segment_context(event.context)
     return IdentifyMessage(
         event.integrations, event.anonymous_id, at, context, "identify", event.user_id, traits, ident
     )
+
+
+def _edited(event: ProfileEdit) -> Mapping[str, Any]:
+    """Return what the operations set and unset, in their order; Segment can do nothing else with a trait."""
+    traits: dict[str, Any] = {}
+    for one in event.operations:
+        if one.op == "set":
+            traits.update(one.properties)
+        elif one.op == "unset":
+            traits.update(dict.fromkeys(one.keys))
+    return traits
+
+
+def _experiment(event: Exposure) -> Mapping[str, Any]:
+    said = {name: value for name in _EXPERIMENT if (value := getattr(event, name)) is not None}
+    return {**said, **event.properties}
 
 
 def _group(event: Group, ident: str, at: str) -> GroupMessage:
