@@ -69,7 +69,7 @@ class Named(Struct, frozen=True):
 
 
 def tracks(event: Commerce) -> Sequence[Named]:
-    """Name what happened; () where the spec has no name for it. The event's own properties win; a sole one has no role."""
+    """Name what happened; () where the spec has no name for it. Own properties win; a sole message has no role."""
     found = [*_product_action(event), *_promotion_action(event), *_impressions(event)]
     if not found and event.product_action is None and event.promotion_action is None and event.cart is not None:
         found = [Named("Cart Viewed", _priced(event, {"products": _products(event.cart.products)}))]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.domain.events import Event, Track
+from connector.domain.events import KINDS, Event, Track
 from connector.errors import Untranslatable
 from connector.sinks.contract import Payload, Payloads, Scene, Skip
 from connector.sinks.segment import create
@@ -80,3 +80,7 @@ def test_a_time_outside_the_calendar_overflows_and_nothing_else(moment_ms: int) 
     else:
         assert inside
         assert len(text) == len("2025-02-03T04:05:06.789+00:00")
+
+
+def test_every_kind_of_event_has_a_case() -> None:
+    assert {case.event["kind"] for case in cases_of("segment")} == set(KINDS)
