@@ -14,14 +14,13 @@ from msgspec import Struct
 
 import connector
 from connector.adapters.schema_files import load_schemas
+from connector.sandbox.shop import CONTENTS
 
 USERS = 500
 # Of a thousand events: opted out, tombstones, without a user, no Avro at all.
 OPTED_OUT, TOMBSTONES, NOBODY, GARBLED = 20, 10, 2, 2
-_KINDS = {"Track": 60, "Page": 15, "Screen": 10, "Identify": 10, "Group": 4, "Alias": 1}
-_ACTIONS = ("Product Viewed", "Product Added", "Checkout Started", "Order Completed", "Search Performed")
-_PAGES = ("Home", "Catalogue", "Basket", "Help")
-_PLANS = ("free", "basic", "pro")
+_HAPPENINGS = list(CONTENTS.values())
+_WEIGHTS = [weight for _, weight, _ in _HAPPENINGS]
 
 
 class Made(Struct, frozen=True):
@@ -50,47 +49,18 @@ def _record(chance: random.Random, encoders: Mapping[str, "_Encoder"], sinks: Se
     user = f"user-{chance.randrange(USERS)}"
     ident = str(UUID(int=chance.getrandbits(128), version=4))
     fate = chance.randrange(1000)
-    kind = chance.choices(list(_KINDS), list(_KINDS.values()))[0]
-    event = {"message_id": ident, "user_id": user, **_content(kind, user, chance)}
+    kind, _, content = chance.choices(_HAPPENINGS, _WEIGHTS)[0]
+    event = {"message_id": ident, "user_id": user, **content(ident, user, chance)}
     key = user.encode()
-    for share, change in (
-        (TOMBSTONES, None),
-        (OPTED_OUT, {"sinks": {chance.choice(sinks): False}}),
-        (NOBODY, {"user_id": None}),
-        (GARBLED, {"garbled": True}),
-    ):
-        if fate < share:
-            return _other(key, ident, change, event, encoders)
-        fate -= share
-    return Made(key, encoders[kind].encode(event), ident)
-
-
-def _other(
-    key: bytes, ident: str, change: Mapping[str, Any] | None, event: dict[str, Any], encoders: Mapping[str, "_Encoder"]
-) -> Made:
-    """Make one of the records that do not end as an ordinary delivery."""
-    if change is None:
+    if fate < TOMBSTONES:
         return Made(key, None, "")
-    if "garbled" in change:
+    if fate < TOMBSTONES + GARBLED:
         return Made(key, b"not Avro: " + ident.encode(), "")
-    ordinary = {"message_id": ident, "user_id": event["user_id"], "name": "Order Refunded"}
-    return Made(key, encoders["Track"].encode({**ordinary, **change}), ident)
-
-
-def _content(kind: str, user: str, chance: random.Random) -> dict[str, Any]:
-    match kind:
-        case "Track":
-            total = round(chance.uniform(5, 500), 2)
-            properties = {"sku": f"sku-{chance.randrange(1000)}", "total": total, "currency": "EUR"}
-            return {"name": chance.choice(_ACTIONS), "properties": properties}
-        case "Page" | "Screen":
-            return {"name": chance.choice(_PAGES), "properties": {"depth": chance.randrange(9)}}
-        case "Identify":
-            return {"traits": {"plan": chance.choice(_PLANS), "orders": chance.randrange(50)}}
-        case "Group":
-            return {"group_id": f"team-{chance.randrange(20)}", "traits": {"seats": chance.randrange(1, 90)}}
-        case _:
-            return {"previous_id": f"visitor-of-{user}"}
+    if fate < TOMBSTONES + GARBLED + NOBODY:
+        event["user_id"] = None
+    elif fate < TOMBSTONES + GARBLED + NOBODY + OPTED_OUT:
+        event["sinks"] = {chance.choice(sinks): False}
+    return Made(key, encoders[kind].encode(event), ident)
 
 
 class _Encoder:
@@ -111,4 +81,4 @@ class _Encoder:
 
 def _encoders() -> dict[str, _Encoder]:
     texts = load_schemas(schema_folder())
-    return {kind: _Encoder(texts[f"connector.events.{kind}.avsc"]) for kind in _KINDS}
+    return {kind: _Encoder(texts[f"connector.events.{kind}.avsc"]) for kind in {kind for kind, _, _ in _HAPPENINGS}}

@@ -9,6 +9,7 @@ from connector.domain.record import Partition, Record
 from connector.errors import SchemaMissing, Undecodable
 from connector.pipeline.decode import Decoder, Ignored
 from connector.sandbox.events import events, schema_folder
+from connector.sandbox.shop import CONTENTS
 
 
 class NoRegistry:
@@ -35,7 +36,9 @@ def test_events_are_of_several_kinds_and_few_are_of_no_use() -> None:
         found[event.reason if isinstance(event, Ignored) else type(event).__name__] += 1
         if isinstance(event, Event):
             assert event.message_id == made.id
-    assert {"Track", "Page", "Screen", "Identify", "Group", "Alias", "tombstone"} <= found.keys()
-    undecodable = sum(found.values()) - sum(found[kind] for kind in ("Track", "Page", "Screen", "Identify", "Group"))
-    assert undecodable - found["Alias"] - found["tombstone"] in range(1, 50)
+    kinds = {kind for kind, _, _ in CONTENTS.values()}
+    assert kinds | {"tombstone"} <= found.keys()
+    # Of 5000 records 10 are garbled and 50 tombstones; nothing else is without an event.
+    assert sum(count for name, count in found.items() if name not in kinds | {"tombstone"}) in range(1, 30)
+    assert found["tombstone"] in range(20, 90)
     assert len(users) > 400
