@@ -3,6 +3,7 @@
 import io
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -79,6 +80,7 @@ class _Encoder:
         return out.getvalue()
 
 
+@cache
 def _encoders() -> dict[str, _Encoder]:
     texts = load_schemas(schema_folder())
     return {kind: _Encoder(texts[f"connector.events.{kind}.avsc"]) for kind in {kind for kind, _, _ in _HAPPENINGS}}
