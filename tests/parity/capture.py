@@ -10,6 +10,7 @@ from connector.domain.events import Event
 from connector.domain.exchange import HttpRequest, HttpResponse
 from connector.errors import ConnectorError, Undecodable
 from connector.pipeline.options import RouteOptions
+from connector.sinks.contract import Sink
 
 
 class Subject(Struct, frozen=True):
@@ -40,13 +41,15 @@ class Rule(Struct, frozen=True):
 class Wire(Struct, frozen=True):
     """A request as both sides show it.
 
-    Shape: `path` with its query, header names in lower case, `body` parsed where it is JSON, else its text.
+    Shape: `path` with its query, header names in lower case, `body` parsed where it is JSON, else its text; `sent` its
+    very bytes, where they are signed.
     """
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: Any
+    sent: bytes = b""
 
 
 def _as_it_is(body: Any) -> Any:
@@ -70,18 +73,23 @@ class Outcome(Struct, frozen=True):
 
     `ends`  how the inputs may have ended with us, by number: delivered, dead_lettered, skipped, open; any one of these.
     `goes_on`  where the SDK gave up, we may send further requests.
+    `causes`   the reasons of our dead letters, by number, where the SDK says what was wrong.
     """
 
     requests: tuple[Expected, ...]
     ends: tuple[Mapping[str, int], ...]
     goes_on: bool = False
+    causes: Mapping[str, int] | None = None
 
 
 Answer = HttpResponse | ConnectorError
 
 
 class Scenario(Struct, frozen=True):
-    """The same for our sink: its variables, events in order (or why there is none) and the server's answers."""
+    """The same for our sink: its variables, events in order (or why there is none) and the server's answers.
+
+    `make` creates the sink where its variables do not say all.
+    """
 
     environ: Mapping[str, str]
     inputs: Sequence[Event | Undecodable]
@@ -89,6 +97,7 @@ class Scenario(Struct, frozen=True):
     began_ms: int
     route: RouteOptions = RouteOptions()
     lasts_s: float = 60.0
+    make: Callable[[Mapping[str, str]], Sink] | None = None
 
 
 class Sent(Struct, frozen=True):
@@ -100,8 +109,11 @@ class Sent(Struct, frozen=True):
 
 
 class Observed(Struct, frozen=True):
+    """What our sink did. Shape: `ends` as the outcome's; `refused_at_start` where its variables were."""
+
     sent: tuple[Sent, ...]
     ends: Counter[str]
+    causes: Counter[str] = Counter()
 
 
 class Vendor(Struct, frozen=True):

@@ -27,6 +27,8 @@ def differences(vendor: Vendor, outcome: Outcome, observed: Observed) -> list[st
     if observed.ends not in [Counter(ends) for ends in outcome.ends]:
         allowed = " or ".join(str(dict(ends)) for ends in outcome.ends)
         found.append(f"ended as {dict(observed.ends)}, not as {allowed}")
+    if outcome.causes is not None and observed.causes != Counter(outcome.causes):
+        found.append(f"refused for {dict(observed.causes)}, not for {dict(outcome.causes)}")
     return found
 
 

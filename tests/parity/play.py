@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from connector.domain.events import Event
 from connector.domain.exchange import HttpRequest, HttpResponse
 from connector.domain.record import Partition, Record
-from connector.errors import ConnectorError, Undecodable
+from connector.errors import ConnectorError, SettingsError, Undecodable
 from connector.observe.metrics import Metrics
 from connector.pipeline.consume import Consumer, Owner
 from connector.pipeline.flow import Flow
@@ -42,7 +42,8 @@ def wire_of(request: HttpRequest) -> Wire:
     url = urlsplit(request.url)
     headers = {name.lower(): value for name, value in request.headers.items()}
     body = gzip.decompress(request.body) if headers.get("content-encoding") == "gzip" else request.body
-    return Wire(request.method, url.path + (f"?{url.query}" if url.query else ""), headers, parsed(body))
+    path = url.path + (f"?{url.query}" if url.query else "")
+    return Wire(request.method, path, headers, parsed(body), request.body)
 
 
 def parsed(body: bytes) -> Any:
@@ -88,9 +89,12 @@ class Inputs:
 
 
 async def _play(name: str, scenario: Scenario) -> Observed:
-    (sink,) = create_sinks([name], scenario.environ)
-    server, registry = Server(scenario.answer), CollectorRegistry()
-    flow = _flow(sink, server, registry, scenario)
+    try:
+        (sink,) = [scenario.make(scenario.environ)] if scenario.make else create_sinks([name], scenario.environ)
+    except SettingsError:
+        return Observed((), Counter(refused_at_start=1))
+    server, registry, letters = Server(scenario.answer), CollectorRegistry(), ListProducer()
+    flow = _flow(sink, server, registry, letters, scenario)
     count = len(scenario.inputs)
     # Keys play no part, so that all inputs meet in one lane, in order, as in one client of an SDK.
     log = [Record(TOPIC, offset, scenario.began_ms, None, b"") for offset in range(count)]
@@ -114,14 +118,14 @@ async def _play(name: str, scenario: Scenario) -> Observed:
         resolved = registry.get_sample_value("connector_records_resolved_total", {**labels, "outcome": end})
         ends[end] = int(resolved or 0)
     ends["open"] = count - ends.total()
-    return Observed(sent, +ends)
+    return Observed(sent, +ends, Counter(letters.noted("reason")))
 
 
-def _flow(sink: Sink, server: Server, registry: CollectorRegistry, scenario: Scenario) -> Flow:
+def _flow(sink: Sink, server: Server, registry: CollectorRegistry, letters: ListProducer, scenario: Scenario) -> Flow:
     outside = Outside(
         decoder=Inputs(scenario.inputs),
         http=server,
-        producer=ListProducer(),
+        producer=letters,
         clock=clock.LoopClock(scenario.began_ms),
         chance=random.Random(1),
         reload=lambda: sink,

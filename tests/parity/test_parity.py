@@ -15,7 +15,7 @@ from tests.parity.compare import differences
 from tests.parity.report import failures, out_of_scope
 
 FILES = sorted((Path(__file__).parent / "captures").glob("*.json"))
-LEAST_IN_SCOPE = {"mparticle": 91, "segment": 60}
+LEAST_IN_SCOPE = {"mparticle": 91, "segment": 60, "suprsend": 277}
 
 
 def kept(file: Path) -> list[tuple[Vendor, Capture]]:
@@ -114,3 +114,10 @@ def test_another_end_of_the_inputs_is_named() -> None:
     assert differences(PLAIN, kept, lost) == [
         "ended as {'dead_lettered': 1}, not as {'delivered': 1} or {'skipped': 1}"
     ]
+
+
+def test_another_cause_of_a_refusal_is_named() -> None:
+    refused = Observed((), Counter(dead_lettered=1), Counter(schema=1))
+    expected = Outcome((), ({"dead_lettered": 1},), causes={"too_large": 1})
+    assert differences(PLAIN, expected, refused) == ["refused for {'schema': 1}, not for {'too_large': 1}"]
+    assert differences(PLAIN, replace(expected, causes={"schema": 1}), refused) == []
