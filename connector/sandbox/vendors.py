@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from connector.sandbox.segment import Segment
+from connector.sandbox.suprsend import Suprsend
 from connector.sandbox.vendor import Vendor
 
 VENDORS: Mapping[str, Callable[[], Vendor]] = {
     "segment": Segment,
+    "suprsend": Suprsend,
 }

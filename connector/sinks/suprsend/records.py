@@ -70,10 +70,11 @@ def one(endpoint: str, record: Mapping[str, Any], ident: str, *, replay_safe: bo
     """
     body = encoded(record)
     most = ITEM_BYTES[endpoint]
-    if 3 * len(body) > most and len(_spaced(body)) > most:
+    if 3 * len(body) > most and len(spaced(body)) > most:
         raise Untranslatable("too_large", endpoint)
     return Payloads((Payload(endpoint, body, ident, replay_safe=replay_safe),))
 
 
-def _spaced(body: bytes) -> bytes:
+def spaced(body: bytes) -> bytes:
+    """Write a record as the vendor's SDK does, for its size."""
     return json.dumps(json.loads(body), ensure_ascii=False).encode()
