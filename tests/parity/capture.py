@@ -41,8 +41,8 @@ class Rule(Struct, frozen=True):
 class Wire(Struct, frozen=True):
     """A request as both sides show it.
 
-    Shape: `path` with its query, header names in lower case, `body` parsed where it is JSON, else its text; `sent` its
-    very bytes, where they are signed.
+    Shape: `path` with its query, header names in lower case and the host among them, `body` parsed where it is JSON,
+    else its text; `sent` its very bytes, where they are signed.
     """
 
     method: str
@@ -68,17 +68,23 @@ class Expected(Struct, frozen=True):
     view: Callable[[Any], Any] = _as_it_is
 
 
+def _any_request(wire: Wire) -> bool:
+    return True
+
+
 class Outcome(Struct, frozen=True):
     """What the SDK did in all.
 
     `ends`  how the inputs may have ended with us, by number: delivered, dead_lettered, skipped, open; any one of these.
     `goes_on`  where the SDK gave up, we may send further requests.
+    `concerns` which of our requests are compared, where a capture shows some kinds only.
     `causes`   the reasons of our dead letters, by number, where the SDK says what was wrong.
     """
 
     requests: tuple[Expected, ...]
     ends: tuple[Mapping[str, int], ...]
     goes_on: bool = False
+    concerns: Callable[[Wire], bool] = _any_request
     causes: Mapping[str, int] | None = None
 
 

@@ -15,7 +15,8 @@ _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 def differences(vendor: Vendor, outcome: Outcome, observed: Observed) -> list[str]:
     """Compare the requests one by one, the waits that were asked for, and how the inputs ended."""
-    ours, theirs = observed.sent, outcome.requests
+    ours = [sent for sent in observed.sent if outcome.concerns(sent.wire)]
+    theirs = outcome.requests
     found = []
     if len(ours) < len(theirs) or (len(ours) > len(theirs) and not outcome.goes_on):
         found.append(f"requests: {len(ours)}, not {len(theirs)}")

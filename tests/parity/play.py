@@ -40,7 +40,7 @@ def play(sink: str, scenario: Scenario) -> Observed:
 def wire_of(request: HttpRequest) -> Wire:
     """Show a request as a capture does."""
     url = urlsplit(request.url)
-    headers = {name.lower(): value for name, value in request.headers.items()}
+    headers = {"host": url.netloc, **{name.lower(): value for name, value in request.headers.items()}}
     body = gzip.decompress(request.body) if headers.get("content-encoding") == "gzip" else request.body
     path = url.path + (f"?{url.query}" if url.query else "")
     return Wire(request.method, path, headers, parsed(body), request.body)

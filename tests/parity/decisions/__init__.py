@@ -1,0 +1,1 @@
+"""Golden vectors of Flagship's decisions: `python -m tests.parity.decisions FILE`."""
