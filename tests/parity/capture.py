@@ -84,8 +84,8 @@ class Outcome(Struct, frozen=True):
     requests: tuple[Expected, ...]
     ends: tuple[Mapping[str, int], ...]
     goes_on: bool = False
-    concerns: Callable[[Wire], bool] = _any_request
     causes: Mapping[str, int] | None = None
+    concerns: Callable[[Wire], bool] = _any_request
 
 
 Answer = HttpResponse | ConnectorError
