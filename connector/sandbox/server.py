@@ -132,14 +132,17 @@ class Sandbox:
         quota = trouble.quota
         if quota is None or trouble.status:
             return answer
-        now_s, cost = time.monotonic(), len(answer.items) if quota.items else 1
+        now_s, items = time.monotonic(), len(answer.items) if answer.cost is None else answer.cost
+        cost = items if quota.items else 1
         began_s, used = self._used.get((vendor.name, quota), (now_s, 0))
         if now_s >= began_s + quota.seconds:
             began_s, used = now_s, 0
         within = used + cost <= quota.count
-        self._used[vendor.name, quota] = (began_s, used + cost if within else used)
+        used += cost if within else 0
+        self._used[vendor.name, quota] = (began_s, used)
         if within:
-            return answer
+            told = {answer.used_header: f"{100 * used / quota.count:.0f}"} if answer.used_header else {}
+            return msgspec.structs.replace(answer, headers={**answer.headers, **told})
         trouble.names += ("quota",)
         return vendor.refusal(429, began_s + quota.seconds - now_s)
 

@@ -42,13 +42,19 @@ class Item(Struct, frozen=True, gc=False):
 
 
 class Answer(Struct, frozen=True):
-    """What the vendor says, and what became of each item. `refused` is why a whole request was turned down."""
+    """What the vendor says, and what became of each item. `refused` is why a whole request was turned down.
+
+    `cost`         what it takes of a quota of items, where that is not their number.
+    `used_header`  the header in which this vendor tells the percentage of a quota that is used, "" where it tells none.
+    """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = {}
     items: Sequence[Item] = ()
     refused: str = ""
+    cost: int | None = None
+    used_header: str = ""
 
 
 Route = Callable[[Call], Answer]

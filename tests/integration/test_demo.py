@@ -12,15 +12,13 @@ import pytest
 pytestmark = pytest.mark.slow
 
 CONNECTOR = Path(sys.executable).with_name("connector")
-CLOSING = re.compile(
-    r"^segment: produced (\d+) = delivered (\d+) \+ dead-lettered (\d+) \+ skipped (\d+)$", re.MULTILINE
-)
+CLOSING = re.compile(r"^(\w+): produced (\d+) = delivered (\d+) \+ dead-lettered (\d+) \+ skipped (\d+)$", re.MULTILINE)
 
 
-def books(output: str) -> tuple[int, ...]:
-    found = CLOSING.search(output)
-    assert found is not None, output
-    return tuple(map(int, found.groups()))
+def books(output: str, sink: str = "segment") -> tuple[int, ...]:
+    found = {name: tuple(map(int, counts)) for name, *counts in CLOSING.findall(output)}
+    assert sink in found, output
+    return found[sink]
 
 
 def run(*options: str) -> str:
@@ -34,6 +32,13 @@ def test_everything_produced_is_delivered_dead_lettered_or_skipped() -> None:
     assert produced == 1500
     assert delivered + lettered + skipped == 1500
     assert min(delivered, lettered, skipped) > 0
+
+
+def test_the_books_of_two_vendors_add_up_side_by_side() -> None:
+    output = run("--seconds", "2", "--rate", "200", "--sinks", "segment,mparticle")
+    for sink in ("segment", "mparticle"):
+        produced, *ends = books(output, sink)
+        assert (produced, sum(ends)) == (400, 400)
 
 
 def test_a_seed_decides_how_the_events_end() -> None:
