@@ -11,7 +11,7 @@ from msgspec import Struct
 from connector.domain.events import Event
 from connector.domain.record import Record
 from connector.errors import ConnectorError, Undecodable
-from connector.pipeline.conversion import LAST_MS
+from connector.pipeline.conversion import LAST_MS, as_millis
 from connector.pipeline.event_map import EventMap
 from connector.pipeline.framing import CONFLUENT_BYTES, confluent_head, frame
 from connector.pipeline.plan import DECODE_REASONS, Plan, make_plan, read
@@ -126,9 +126,22 @@ class Decoder:
 
 def _dated(event: Event, record: Record) -> Event:
     """Give an event without a time that of its record: the same after every restart, as the clock's is not."""
-    if event.timestamp_ms is not None or not 0 <= record.timestamp_ms <= LAST_MS:
+    if event.timestamp_ms is not None:
         return event
-    return msgspec.structs.replace(event, timestamp_ms=record.timestamp_ms)
+    at_ms = _ce_time_ms(record)
+    if at_ms is None and 0 <= record.timestamp_ms <= LAST_MS:
+        at_ms = record.timestamp_ms
+    return event if at_ms is None else msgspec.structs.replace(event, timestamp_ms=at_ms)
+
+
+def _ce_time_ms(record: Record) -> int | None:
+    """Read the CloudEvents header `ce_time`; one that is no time says nothing."""
+    header = record.header("ce_time")
+    try:
+        at_ms = as_millis(header.decode()) if header else None
+    except (UnicodeDecodeError, Undecodable):
+        return None
+    return at_ms if isinstance(at_ms, int) else None
 
 
 def _fingerprint(text: str) -> bytes:

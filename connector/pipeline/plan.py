@@ -12,11 +12,12 @@ from fastavro._read_py import schemaless_reader as careful_reader
 from fastavro.schema import SchemaParseException, UnknownType
 from msgspec import Struct
 
-from connector.domain.events import KINDS, Event
+from connector.domain.events import KINDS, Event, TrackingLog
 from connector.errors import Undecodable
 from connector.pipeline.event_map import EventMap, Rule
 from connector.pipeline.reading import Avro, Rewriter, Unusable
 from connector.pipeline.shape import Leaf, shape_of
+from connector.pipeline.tracking_log import TRACKING_LOGS, TrackingLogRule
 
 NAMESPACE = "connector.events"
 
@@ -50,7 +51,7 @@ class Branch(Struct, frozen=True):
     """
 
     struct: type[Event] | None = None
-    rule: Rule | None = None
+    rule: Rule | TrackingLogRule | None = None
     ignored: bool = False
 
 
@@ -102,6 +103,8 @@ def _branch(names: Sequence[str], event_map: EventMap, ignore: Collection[str]) 
         space, _, kind = name.rpartition(".")
         if space == NAMESPACE and kind in KINDS:
             return Branch(KINDS[kind])
+        if name in TRACKING_LOGS:
+            return Branch(TrackingLog, TrackingLogRule())
     return Branch()
 
 

@@ -40,25 +40,29 @@ def _finish(data: dict[str, Any], schema: Mapping[str, Any], _: object) -> dict[
     for name in touch.absent:
         if data[name] is None:
             del data[name]
-    for text, into in touch.merges.items():
-        parsed = parse_object(data.pop(text))
-        if parsed:
-            data[into] = {**(data.get(into) or {}), **parsed}
+    for name, into in touch.merges.items():
+        if text := data.pop(name):
+            data[into] = {**(data.get(into) or {}), **parse_object(text, into)}
     return data
 
 
-def parse_object(text: object) -> dict[str, Any]:
-    """Parse JSON text that must be an object; null and empty text are an empty one."""
-    if not text:
-        return {}
+def parse_json(text: object, field: str) -> Any:
+    """Parse JSON text; null and empty text are null. Raises: Undecodable, which names the field."""
+    if text is None or text in ("", b""):
+        return None
     try:
-        parsed = msgspec.json.decode(text) if isinstance(text, str | bytes) else None
+        return msgspec.json.decode(text) if isinstance(text, str | bytes) else text
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise Undecodable("bad_json") from error
+        raise Undecodable("bad_json", field) from error
     except RecursionError as error:
-        raise Undecodable("too_deep") from error
+        raise Undecodable("too_deep", field) from error
+
+
+def parse_object(text: object, field: str) -> dict[str, Any]:
+    """Parse JSON text that must be an object. Raises: Undecodable, which names the field."""
+    parsed = parse_json(text, field)
     if not isinstance(parsed, dict):
-        raise Undecodable("bad_json", "not an object")
+        raise Undecodable("bad_json", field)
     return parsed
 
 

@@ -82,24 +82,27 @@ def shape_of(struct: type[Struct]) -> Shape:
 
 
 def _field(info: FieldInfo, hint: Any, aliases: tuple[str, ...]) -> Field:
-    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-    nullable = type(None) in options
+    nullable = type(None) in _options(hint)
     required = info.default is NODEFAULT and info.default_factory is NODEFAULT
-    want = _want(info.name, tuple(option for option in options if option is not type(None)))
-    return Field(info.name, want, nullable, required, hint == Mapping[str, Any], aliases)
+    return Field(info.name, _want(info.name, hint), nullable, required, hint == Mapping[str, Any], aliases)
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
 
 
 _LEAVES: Mapping[Any, Leaf] = {str: Leaf.TEXT, int: Leaf.WHOLE, bytes: Leaf.BYTES}
 
 
-def _want(name: str, options: tuple[Any, ...]) -> Want:
-    if name.endswith("_ms") and options == (int,):
+def _want(name: str, hint: Any) -> Want:
+    options = [option for option in _options(hint) if option is not type(None)]
+    if name.endswith("_ms") and options == [int]:
         return Leaf.MILLIS
     if len(options) == 1:
         return _LEAVES.get(options[0]) or _parametrised(options[0])
     # An id or the record of what it names: the record has parts of ours, the text needs nothing.
     parts = [option for option in options if option is not str]
-    return _parametrised(parts[0]) if len(parts) == 1 < len(options) else Leaf.FREE
+    return _parametrised(parts[0]) if len(parts) == 1 else Leaf.FREE
 
 
 @cache
@@ -108,9 +111,9 @@ def _parametrised(hint: Any) -> Want:
         return shape_of(hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Mapping and arguments[1] is not Any:
-        return Values(_want("", (arguments[1],)))
+        return Values(_want("", arguments[1]))
     if origin is tuple:
-        return Items(_want("", (arguments[0],)))
+        return Items(_want("", arguments[0]))
     return Leaf.FREE
 
 

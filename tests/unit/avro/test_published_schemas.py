@@ -19,10 +19,12 @@ from connector.domain.events import KINDS, Event, Page
 from connector.pipeline.decode import Decoder
 from connector.pipeline.framing import confluent_head
 from connector.pipeline.shape import ALIASES, Source, match, shape_of
+from tests.unit.avro.golden import GOLDEN
 from tests.unit.pipeline.avro_values import ID, Known, record
 
 AVRO = Path(__file__).parents[3] / "avro"
 FILES = sorted(AVRO.glob("*.avsc"))
+TEXTS = load_schemas(AVRO)
 PARTS = [name for name in events.__all__ if name not in {"KINDS", "Event"}]
 
 
@@ -116,7 +118,7 @@ def filled(node: Any, number: int = 3) -> Any:
 
 
 def decoded(name: str, value: dict[str, Any]) -> Event:
-    text = load_schemas(AVRO)[f"connector.events.{name}.avsc"]
+    text = TEXTS[f"connector.events.{name}.avsc"]
     file = BytesIO()
     fastavro.schemaless_writer(file, json.loads(text), value)
     decoder = Decoder(Known({ID: (text,)}))
@@ -152,11 +154,30 @@ def test_an_event_with_nothing_optional_is_the_struct_with_nothing_optional(kind
     assert decoded(kind, required) == KINDS[kind](**required)
 
 
+@pytest.mark.parametrize("case", GOLDEN)
+def test_a_value_becomes_the_event_written_beside_it(case: str) -> None:
+    value, event = GOLDEN[case]
+    assert decoded(type(event).__name__, value) == event
+
+
+def said(value: object) -> set[str]:
+    """Name a struct and those in it, but for parts that hold nothing: what is there by default is told by no case."""
+    if isinstance(value, msgspec.Struct):
+        parts = [getattr(value, field.name) for field in fields(value)]
+        own = {type(value).__name__} if isinstance(value, Event) or msgspec.to_builtins(value) else set[str]()
+        return own.union(*map(said, parts))
+    parts = list(value.values()) if isinstance(value, dict) else list(value) if isinstance(value, tuple) else []
+    return set[str]().union(*map(said, parts))
+
+
+def test_every_kind_and_part_is_told_by_a_golden_case() -> None:
+    assert set[str]().union(*(said(event) for _, event in GOLDEN.values())) == set(PARTS)
+
+
 def test_values_by_fingerprint_are_read_with_the_published_schemas() -> None:
-    texts = load_schemas(AVRO)
-    decoder = Decoder(Known({}), fingerprints=texts.values())
+    decoder = Decoder(Known({}), fingerprints=TEXTS.values())
     file = BytesIO()
-    schema = json.loads(texts["connector.events.Page.avsc"])
+    schema = json.loads(TEXTS["connector.events.Page.avsc"])
     fastavro.schemaless_writer(file, schema, {"name": "Home"})
     mark = bytes.fromhex(fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(schema), "CRC-64-AVRO"))
     assert decoder.decode(record(b"\xc3\x01" + mark + file.getvalue())) == Page(name="Home")

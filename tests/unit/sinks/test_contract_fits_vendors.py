@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from connector.domain.events import Context, Device, Track
+from connector.domain.events import Commerce, Context, Device, Exposure, Product, ProductAction, Track
 from connector.domain.exchange import HttpResponse
 from connector.domain.outcome import Delivered, Rejected, Retryable
 from connector.errors import FeedFailed
 from connector.sinks.contract import Attempt, Endpoint, Hold, Item, Limits, Payload, Payloads, Scene, Sink, Translation
 from tests.unit.sinks.sketches.flagship import BucketingFeed, File, FlagshipSketch
-from tests.unit.sinks.sketches.kinds import Exposure, Line, Purchase
 from tests.unit.sinks.sketches.mparticle import MparticleSketch, batch_id
 from tests.unit.sinks.sketches.segment import SegmentSketch
 from tests.unit.sinks.sketches.suprsend import SuprsendSketch, sign
@@ -186,12 +185,15 @@ def test_a_flagship_exposure_is_decided_by_the_file_and_queued_250_ms() -> None:
 
 
 def test_a_flagship_transaction_goes_before_its_items_with_roles_and_queue_times() -> None:
-    event = Purchase(
-        order_id="#309830",
-        affiliation="purchases",
+    event = Commerce(
+        product_action=ProductAction(
+            action="purchase",
+            order_id="#309830",
+            affiliation="purchases",
+            total=420.0,
+            products=(Product(name="ATX2080", sku="cg_atx_20802020", price=210.0, quantity=2),),
+        ),
         currency="EUR",
-        revenue=420.0,
-        lines=(Line("ATX2080", "cg_atx_20802020", 210.0, 2),),
         message_id="m1",
         timestamp_ms=EVENT_MS,
         user_id="user_#1234",

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.json import encode
 
-from connector.domain.events import Event
+from connector.domain.events import Commerce, Event, Exposure, ProductAction
 from connector.domain.exchange import HttpRequest, HttpResponse
 from connector.domain.ids import role_id
 from connector.domain.outcome import Delivered, Retryable, SetupFault, Undetermined
@@ -31,7 +31,6 @@ from connector.sinks.contract import (
     Translation,
     Verdict,
 )
-from tests.unit.sinks.sketches.kinds import Exposure, Purchase
 
 QUEUE_LONGEST_MS = 4 * 3_600_000
 QUEUE_TIME = b',"qt":14400000'
@@ -147,15 +146,15 @@ class FlagshipSketch(Struct, frozen=True):
         if not isinstance(file, File) or file.panic:
             return Hold("bucketing")
         if isinstance(event, Exposure):
-            found = decide(file, event.user_id or "", event.context.traits, event.flag)
+            found = decide(file, event.user_id or "", event.context.traits, event.flag or "")
             if found is None:
                 return Skip("not_assigned")
             group, variation = found
             return Payloads(
                 (_payload("activate", event, scene, Activation(group, variation, event.user_id or "", None)),)
             )
-        if isinstance(event, Purchase):
-            return Payloads(tuple(_hits(event, scene)))
+        if isinstance(event, Commerce) and event.product_action and event.product_action.action == "purchase":
+            return Payloads(tuple(_hits(event, event.product_action, scene)))
         return Skip("kind")
 
     def request(self, endpoint: Endpoint, items: Sequence[Item], attempt: Attempt) -> HttpRequest:
@@ -210,13 +209,21 @@ def _allocated(group: Group, visitor: str) -> Variation | None:
     return None
 
 
-def _hits(event: Purchase, scene: Scene) -> list[Payload]:
+def _hits(event: Commerce, bought: ProductAction, scene: Scene) -> list[Payload]:
     visitor = event.user_id or ""
-    order = Transaction("APP", event.order_id, event.affiliation, event.currency, event.revenue, visitor, None)
+    order_id = bought.order_id or ""
+    affiliation, currency = bought.affiliation or "", event.currency or ""
+    order = Transaction("APP", order_id, affiliation, currency, bought.total or 0, visitor, None)
     hits = [_payload("hits", event, scene, order, "transaction")]
-    for number, line in enumerate(event.lines):
+    for number, line in enumerate(bought.products):
         item = Bought(
-            ds="APP", tid=event.order_id, name=line.name, ic=line.sku, iq=line.quantity, ip=line.price, vid=visitor
+            ds="APP",
+            tid=order_id,
+            name=line.name or "",
+            ic=line.sku or "",
+            iq=int(line.quantity or 1),
+            ip=UNSET if line.price is None else line.price,
+            vid=visitor,
         )
         hits.append(_payload("hits", event, scene, item, f"item:{number}"))
     return hits
