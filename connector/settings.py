@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeVar
 
 from msgspec import Struct
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from connector.environment import (
@@ -39,6 +39,12 @@ def _start_from(text: str) -> str:
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).isoformat()
 
 
+def _split_patterns(text: object) -> object:
+    """Read a comma-separated list whose commas within braces are part of a pattern, as in `a{1,3}`."""
+    parts = re.split(r",(?![^{]*\})", text) if isinstance(text, str) else ()
+    return tuple(part.strip() for part in parts if part.strip())
+
+
 def _patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
     for pattern in patterns:
         try:
@@ -63,7 +69,7 @@ def _user_and_password(pair: SecretStr | None) -> SecretStr | None:
 
 OwnSettings = TypeVar("OwnSettings", bound=EnvSettings)
 StartFrom = Annotated[str, AfterValidator(_start_from)]
-Patterns = Annotated[NameList, AfterValidator(_patterns)]
+Patterns = Annotated[tuple[str, ...], BeforeValidator(_split_patterns), AfterValidator(_patterns)]
 
 
 class DeliverySettings(EnvSettings):

@@ -270,6 +270,8 @@ def test_a_file_of_certificate_authorities_must_be_there(variable: str, tmp_path
 def test_patterns_of_event_names_are_checked() -> None:
     given = settings(SEGMENT_EVENTS_ALLOW="Order .*,Signed Up$").delivery["segment"]
     assert given.events_allow == ("Order .*", "Signed Up$")
+    given = settings(SEGMENT_EVENTS_DENY=r"a{1,3}b,[x-z]{2,}\Z, c").delivery["segment"]
+    assert given.events_deny == ("a{1,3}b", r"[x-z]{2,}\Z", "c")
     assert problems(SEGMENT_EVENTS_DENY="Order (") == {
         "SEGMENT_EVENTS_DENY": "must be a comma-separated list of regular expressions"
     }
