@@ -4,7 +4,9 @@ from msgspec import Struct
 
 
 class Delivered(Struct, frozen=True):
-    """The vendor's own success answer."""
+    """The vendor's own success answer; `quota_used` is the share of its limit in use, where it tells that."""
+
+    quota_used: float | None = None
 
 
 class Rejected(Struct, frozen=True):
@@ -33,12 +35,14 @@ class Retryable(Struct, frozen=True):
     Units: `retry_after_s` only where the vendor asked in a way of its own; the standard header is read by the pipeline.
     `ambiguous`: the body had been sent and no verdict came, so the vendor may hold it already.
     `limited`: the vendor asked for a slower pace (429); says nothing against its health.
+    `gently`: it was how fast the pace grew that was too much.
     """
 
     reason: str
     retry_after_s: float | None = None
     ambiguous: bool = False
     limited: bool = False
+    gently: bool = False
 
 
 Outcome = Delivered | Rejected | Undetermined | Retryable

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from connector.domain.outcome import Outcome, Retryable, SetupFault, Undetermined
+from connector.domain.outcome import Delivered, Outcome, Retryable, SetupFault, Undetermined
 from connector.errors import SettingsError
 from connector.observe.metrics import FlowMetrics
 from connector.pipeline.account import Account
@@ -89,7 +89,8 @@ class Desk:
             self._failed(retried, attempted)
             self._wait(retried, attempted, permit, known_bad=batch.suspect)
         if len(retried) < len(verdict):
-            permit.gate.answered(permit, self.clock.monotonic_s())
+            used = next((one.quota_used for one in verdict if isinstance(one, Delivered)), None)
+            permit.gate.answered(permit, self.clock.monotonic_s(), used)
             self._learn(batch, verdict)
         if circuit.state != before and "closed" in (circuit.state, before):
             log.warning("circuit changed", sink=self.sink.name, state=circuit.state, before=before)
@@ -108,7 +109,7 @@ class Desk:
             self.metrics.rate_limited()
         if isinstance(attempted.verdict, Sequence) and len(retried) == len(attempted.verdict):
             if any(outcome.limited for outcome in retried):
-                gate.limited(permit, now_s)
+                gate.limited(permit, now_s, gently=any(outcome.gently for outcome in retried))
             elif known_bad and not permit.probe:
                 gate.abandoned(permit)
             else:

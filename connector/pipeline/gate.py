@@ -5,8 +5,8 @@ from collections.abc import Callable, Hashable
 from msgspec import Struct
 
 from connector.pipeline.circuit import Circuit
+from connector.pipeline.pace import Pace
 
-BURST_S = 0.1
 ROTATION_S = 0.25
 
 
@@ -32,9 +32,7 @@ class Gate:
         self.limit = most
         self.not_before_s = 0.0
         self._most = most
-        self._rate = rate_per_s
-        self._tokens = 0.0 if rate_per_s is None else max(1.0, rate_per_s * BURST_S)
-        self._counted_s = now_s
+        self._pace = None if rate_per_s is None else Pace(rate_per_s, now_s)
         self._probe: Permit | None = None
         self._last_prober: Hashable = None
         self._waiting: dict[Hashable, Callable[[], None]] = {}
@@ -51,7 +49,7 @@ class Gate:
             return self.not_before_s - now_s
         if self.in_use >= self.limit:
             return float("inf")
-        return self._pace_s(now_s)
+        return 0.0 if self._pace is None else self._pace.wait_s(now_s)
 
     def await_turn(self, holder: Hashable, wake: Callable[[], None]) -> None:
         self._waiting[holder] = wake
@@ -63,9 +61,8 @@ class Gate:
         """Start a request of that cost; `wait_s` said 0. A cost above what is left is paid off by waiting later."""
         self.leave(holder)
         probe = self.circuit.state != "closed"
-        if self._rate is not None:
-            self._refill(now_s)
-            self._tokens -= cost
+        if self._pace is not None:
+            self._pace.spend(now_s, cost)
         self.in_use += 1
         permit = Permit(self, holder, probe, suspect, now_s)
         if probe:
@@ -74,9 +71,11 @@ class Gate:
             self.circuit.start(suspect=suspect)
         return permit
 
-    def answered(self, permit: Permit, now_s: float) -> None:
-        """The vendor answered about content, whichever way."""
+    def answered(self, permit: Permit, now_s: float, used: float | None = None) -> None:
+        """The vendor answered about content, whichever way; `used` is the share of its limit in use, where it told."""
         self._give_back(permit)
+        if used is not None and self._pace is not None:
+            self._pace.used(now_s, used)
         if self.circuit.answered(now_s, suspect=permit.suspect, probe=permit.probe):
             self.limit = 1
             self._last_prober = None
@@ -87,8 +86,10 @@ class Gate:
         self._give_back(permit)
         self.circuit.failed(now_s, probe=permit.probe)
 
-    def limited(self, permit: Permit, now_s: float) -> None:
+    def limited(self, permit: Permit, now_s: float, *, gently: bool = False) -> None:
         self._give_back(permit)
+        if self._pace is not None:
+            self._pace.limited(now_s, gently=gently)
         self.circuit.limited(now_s, probe=permit.probe)
 
     def setup_fault(self, permit: Permit, now_s: float, reason: str) -> int:
@@ -129,15 +130,3 @@ class Gate:
             self._probe = None
         if self._waiting:
             self.wake_all()
-
-    def _pace_s(self, now_s: float) -> float:
-        if self._rate is None:
-            return 0.0
-        self._refill(now_s)
-        return 0.0 if self._tokens >= 1.0 else (1.0 - self._tokens) / self._rate
-
-    def _refill(self, now_s: float) -> None:
-        if self._rate is not None:
-            most = max(1.0, self._rate * BURST_S)
-            self._tokens = min(most, self._tokens + (now_s - self._counted_s) * self._rate)
-            self._counted_s = now_s

@@ -200,6 +200,14 @@ def test_a_cost_by_item_is_paid_off_by_waiting() -> None:
     assert abs(made.wait_s(0.0, "a") - 5.0) < 0.001
 
 
+def test_a_limit_met_slows_what_follows_and_the_share_in_use_holds_it_there() -> None:
+    made = gate(10.0)
+    made.limited(made.take(0.0, "a", 1), 0.0)
+    made.answered(made.take(0.0, "a", 9), 0.0, 0.95)
+    # 9 below the allowance of one, refilled at nine tenths of the pace.
+    assert made.wait_s(0.0, "a") == 10 / 9
+
+
 def test_all_who_wait_are_woken_in_the_order_they_came() -> None:
     made, woken = gate(), list[str]()
     permit = made.take(0.0, "a", 1)

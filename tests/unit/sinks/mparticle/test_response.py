@@ -23,6 +23,24 @@ def test_202_is_delivered(body: bytes) -> None:
     assert read(202, body) == [Delivered()] * 3
 
 
+@pytest.mark.parametrize(
+    ("told", "used"), [("92", 0.92), ('"7"', 0.07), ("100", 1.0), ("", None), ("many", None), ("1.5", None)]
+)
+def test_a_202_may_tell_how_much_of_a_limit_is_in_use(told: str, used: float | None) -> None:
+    reply = HttpResponse(202, {"x-mp-rate-limit-percentage-used": told})
+    assert SINK.read(SINK.endpoints["bulkevents"], ITEMS, reply, Attempt(1, 0)) == [Delivered(used)] * 3
+
+
+@pytest.mark.parametrize("limit", ["org", "account", "app", "feed", "workspace", "system"])
+def test_a_limit_by_any_name_asks_for_a_slower_pace_and_acceleration_for_slower_growth(limit: str) -> None:
+    def told(name: str) -> Verdict:
+        reply = HttpResponse(429, {"x-mp-rate-limit-exceeded": f'"{name}"'})
+        return SINK.read(SINK.endpoints["bulkevents"], ITEMS, reply, Attempt(1, 0))
+
+    assert told(limit) == [Retryable("rate_limited", limited=True)] * 3
+    assert told("acceleration") == [Retryable("rate_limited", limited=True, gently=True)] * 3
+
+
 @pytest.mark.parametrize("status", [200, 201, 203, 204, 205])
 def test_what_the_sdk_takes_for_success_is_delivered_only_without_a_body(status: int) -> None:
     assert read(status) == [Delivered()] * 3
