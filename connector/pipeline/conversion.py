@@ -193,7 +193,10 @@ LAST_MS = 253_402_300_799_999
 
 
 def as_millis(value: object, *_: object) -> object:
-    """Read a time as milliseconds since the epoch: an integer is one already, text is ISO 8601, UTC without offset."""
+    """Read a time as milliseconds since the epoch: an integer is one already, text is ISO 8601, UTC without offset.
+
+    Other text stays as it is, to be refused by the name of its field.
+    """
     if isinstance(value, str):
         value = _parse(value)
     elif isinstance(value, float):
@@ -203,12 +206,12 @@ def as_millis(value: object, *_: object) -> object:
     return value
 
 
-def _parse(text: str) -> int:
+def _parse(text: str) -> int | str:
     try:
         moment = datetime.fromisoformat(text)
         naive = moment.replace(tzinfo=None) - (moment.utcoffset() or timedelta())
-    except ValueError as error:
-        raise Undecodable("bad_field", "a time is not ISO 8601") from error
+    except ValueError:
+        return text
     except OverflowError as error:
         raise Undecodable("calendar_range") from error
     return (naive - _EPOCH) // timedelta(milliseconds=1)

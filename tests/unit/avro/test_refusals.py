@@ -106,6 +106,8 @@ def test_every_field_that_must_be_there_is_tried() -> None:
         ("Crash", {"image_size": "many"}, "image_size"),
         ("Crash", {"image_size": "18446744073709551616"}, "image_size"),
         ("SessionEnd", {"duration_ms": True}, "duration_ms"),
+        ("SessionEnd", {"timestamp": "yesterday"}, "timestamp_ms"),
+        ("Commerce", {"cart": {"products": [{"added_to_cart": "today"}]}}, "cart.products[0].added_to_cart_ms"),
         ("Workflow", {"recipients": [True]}, "recipients[0]"),
         ("Workflow", {"delay": False}, "delay"),
         ("Commerce", {"impressions": [{"products": [{"price": "9.99"}]}]}, "impressions[0].products[0].price"),

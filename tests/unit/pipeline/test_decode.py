@@ -144,7 +144,7 @@ def test_an_array_that_could_hold_anything_in_no_bytes_makes_its_schema_unusable
 def test_json_text_that_is_no_object_is_undecodable(text: str) -> None:
     with pytest.raises(Undecodable) as caught:
         decoded(track({"name": "properties_json", "type": "string"}), {"name": "n", "properties_json": text})
-    assert caught.value.reason == "bad_json"
+    assert (caught.value.reason, caught.value.detail) == ("bad_json", "properties")
 
 
 def test_json_text_nested_too_deep_is_undecodable() -> None:
