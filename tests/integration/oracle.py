@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from msgspec import Struct
 
@@ -229,7 +229,10 @@ class Watch:
         partitions = list(looking.list_topics(topic, 10).topics[topic].partitions)
         asked = [TopicPartition(topic, number) for number in partitions]
         while not self._stop.wait(0.2):
-            found = looking.committed(asked, 15)
+            try:
+                found = looking.committed(asked, 15)
+            except KafkaException:
+                continue  # no coordinator just now: nothing was seen, and nothing is claimed of this moment
             # Read after the commits: what is open now was open then.
             lettered = (
                 [origin_of(one) for one in letters(bootstrap, self._letters_topic)] if self._letters_topic else []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from confluent_kafka import TopicPartition
+from confluent_kafka import ElectionType, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
@@ -89,6 +89,23 @@ class Kafka:
     def delete_records(self, name: str, partition: int, before: int) -> None:
         """Move the log's start, as retention would."""
         _done(self.admin.delete_records([TopicPartition(name, partition, before)]))
+
+    def elect_leaders(self, name: str, partitions: int) -> None:
+        """Have the first replica of each partition lead it."""
+        wanted = [TopicPartition(name, number) for number in range(partitions)]
+        self.admin.elect_leaders(ElectionType.PREFERRED, wanted).result(30)
+
+    def tool(self, command: str, *arguments: str) -> None:
+        """Run a program of the broker's own tools, such as `reassign.ReassignPartitionsCommand`."""
+        program = [*_java("256m", kafka_jars()), f"org.apache.kafka.tools.{command}"]
+        ended = subprocess.run(
+            [*program, "--bootstrap-server", self.bootstrap, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
 
     @property
     def admin(self) -> AdminClient:
