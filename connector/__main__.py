@@ -131,6 +131,30 @@ def demo(
 
 
 @app.command()
+def explain(
+    place: Annotated[str, typer.Argument(metavar="TOPIC:PARTITION:OFFSET", help="Where the record sits.")],
+) -> None:
+    """Show one record as every sink would send it: the decoded event, the routing and the exact requests.
+
+    Nothing of it is sent, no group is joined and nothing is committed. Secrets are masked; the record's own content is
+    shown. A sink's feeds (a file of rules, a token) are asked for; what would be asked about the record's user is left
+    open. It ends with 1 where the record cannot be read.
+    """
+    from connector.app import read_plan
+    from connector.commands.explain import explain as show
+    from connector.commands.explain import parse_place
+    from connector.observe.logs import configure
+
+    try:
+        where = parse_place(place)
+    except ValueError as fault:
+        raise typer.BadParameter(str(fault), param_hint="TOPIC:PARTITION:OFFSET") from None
+    plan = read_plan(os.environ)
+    configure("error", "auto", sys.stderr)
+    in_loop(show(plan, where))
+
+
+@app.command()
 def sandbox(
     vendor: Annotated[
         list[str] | None, typer.Option(help="A vendor to be; may be given several times. All of them by default.")

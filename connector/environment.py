@@ -79,6 +79,13 @@ class EnvSettings(BaseSettings):
             default = "required" if info.is_required() else _shown(info)
             yield Variable(cls.variable(field), default, info.description or "", _is_secret(info))
 
+    def secrets(self) -> Iterator[str]:
+        """Return the value of every secret that is set, for whoever must keep them out of a text."""
+        for field in type(self).model_fields:
+            value = getattr(self, field)
+            if isinstance(value, SecretStr) and value.get_secret_value():
+                yield value.get_secret_value()
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -100,19 +100,15 @@ def _refused_property(exc: KafkaException) -> str:
     return named[1] if named else ""
 
 
-async def topic_partitions(properties: Properties, topic: str, timeout_s: float = 10.0) -> int:
-    """Return how many partitions a topic has, 0 where there is none; never makes it. Raises: KafkaFailed."""
-    return await asyncio.to_thread(_topic_partitions, properties, topic, timeout_s)
-
-
 async def topic_exists(properties: Properties, topic: str, timeout_s: float = 10.0) -> bool:
     """Tell whether a topic is there; never makes it. Raises: KafkaFailed."""
-    return await topic_partitions(properties, topic, timeout_s) > 0
+    return (await look_at(properties, topic, timeout_s)).partitions > 0
 
 
-def _topic_partitions(properties: Properties, topic: str, timeout_s: float) -> int:
+async def look_at(properties: Properties, topic: str, timeout_s: float = 10.0) -> "Look":
+    """Ask for a cluster and one of its topics; never makes it. Raises: KafkaFailed."""
     try:
-        return look(properties, topic, timeout_s).partitions
+        return await asyncio.to_thread(look, properties, topic, timeout_s)
     except KafkaException as exc:
         raise KafkaFailed(f"topic {topic}: {raised_kind(exc)}") from exc
 

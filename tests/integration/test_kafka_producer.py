@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from connector.adapters.kafka_client import topic_exists, topic_partitions
+from connector.adapters.kafka_client import look_at, topic_exists
 from connector.adapters.kafka_producer import KafkaProducer
 from connector.errors import KafkaFailed
 from connector.pipeline.dead_letter import Letter, LetterFailed
@@ -142,7 +142,7 @@ def test_a_topic_is_looked_for_without_making_it(kafka_cluster: Kafka) -> None:
 
     async def run() -> None:
         assert await topic_exists(properties, topic)
-        assert await topic_partitions(properties, topic) == 3
+        assert (await look_at(properties, topic)).partitions == 3
         assert not await topic_exists(properties, missing)
         assert not await topic_exists(properties, missing)
 

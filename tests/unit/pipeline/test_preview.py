@@ -1,0 +1,110 @@
+"""What a sink would make of one event: the stages' own verdicts, and the requests in which it would travel alone."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import pytest
+
+from connector.domain.events import Event, Track
+from connector.domain.exchange import HttpRequest, HttpResponse
+from connector.domain.record import Partition, Record
+from connector.errors import Untranslatable
+from connector.pipeline.options import Options, RouteOptions
+from connector.pipeline.preview import Moment, Preview, preview
+from connector.sinks.contract import (
+    Attempt,
+    Endpoint,
+    Hold,
+    Item,
+    Limits,
+    Need,
+    Payload,
+    Payloads,
+    Preferences,
+    Scene,
+    Skip,
+    Translation,
+    Verdict,
+)
+
+RECORD = Record(Partition("events", 3), 17, 5, b"k", b"v")
+MOMENT = Moment("cluster", {"rules": "v1"}, 1_000, b"n" * 16)
+EVERYTHING = RouteOptions()
+LIMITS = Limits(items=2, request_bytes=100, item_bytes=50)
+
+
+def payload(endpoint: str, role: str, size: int = 3) -> Payload:
+    return Payload(endpoint, b"x" * size, f"id-{role}", role=role)
+
+
+class Sketch:
+    """Makes what it is told to; `asks` are needs, each known only after the one before it."""
+
+    name = "sketch"
+    endpoints: Mapping[str, Endpoint] = {"a": Endpoint("a", LIMITS), "b": Endpoint("b", LIMITS)}
+    feeds = ()
+    lookups = ()
+    preferences = Preferences()
+
+    def __init__(self, made: Translation | Untranslatable, asks: Sequence[str] = ()) -> None:
+        self.made = made
+        self.asks = asks
+        self.scene = Scene(0, "")
+
+    def needs(self, event: Event, scene: Scene) -> tuple[Need, ...]:
+        return tuple(Need(name, "u") for name in self.asks[: len(scene.facts) + 1])
+
+    def translate(self, event: Event, scene: Scene) -> Translation:
+        self.scene = scene
+        if isinstance(self.made, Untranslatable):
+            raise self.made
+        return self.made
+
+    def request(self, endpoint: Endpoint, items: Sequence[Item], attempt: Attempt) -> HttpRequest:
+        ids = ",".join(item.first.id for item in items)
+        return HttpRequest("POST", f"https://{endpoint.name}", {}, f"{ids} {attempt.number} {attempt.now_ms}".encode())
+
+    def read(self, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict:
+        raise NotImplementedError
+
+
+def seen(sink: Sketch, route: RouteOptions = EVERYTHING, **event: object) -> Preview:
+    options = Options("letters", lanes=4, route=route)
+    return preview(sink, options, RECORD, msgspec.convert({"name": "n", **event}, Track), MOMENT)
+
+
+def test_payloads_travel_in_requests_of_their_endpoint_within_its_limits() -> None:
+    made = seen(Sketch(Payloads((payload("a", "1"), payload("a", "2"), payload("a", "3"), payload("b", "4")))))
+    assert [(one.url, one.body) for one in made.requests] == [
+        ("https://a", b"id-1,id-2 1 1000"),
+        ("https://a", b"id-3 1 1000"),
+        ("https://b", b"id-4 1 1000"),
+    ]
+    assert (made.key, len(made.payloads), made.skipped, made.refused) == (b"k", 4, "", "")
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (Skip("kind"), "kind"),
+        (Hold("rules"), "rules"),
+        (Untranslatable("no_user", "user_id"), "no_user: user_id"),
+        (Payloads((payload("a", "1"), payload("b", "2", size=51))), "too_large: b"),
+    ],
+)
+def test_what_is_not_sent_says_why(made: Translation | Untranslatable, told: str) -> None:
+    shown = seen(Sketch(made))
+    assert told in (shown.skipped, shown.waits_for, shown.refused)
+    assert shown.requests == ()
+
+
+def test_what_the_route_keeps_away_is_not_translated() -> None:
+    assert seen(Sketch(Skip("kind")), sinks={"sketch": False}).skipped == "opted_out"
+    assert seen(Sketch(Skip("kind")), RouteOptions(deny=("n",))).skipped == "filtered"
+
+
+def test_questions_are_named_and_stay_open() -> None:
+    sink = Sketch(Skip("kind"), asks=("visitor", "decision"))
+    assert seen(sink).unasked == ("decision", "visitor")
+    assert sink.scene.facts == {Need("visitor", "u"): None, Need("decision", "u"): None}
+    assert sink.scene.feeds == {"rules": "v1"}
