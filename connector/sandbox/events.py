@@ -17,7 +17,7 @@ import connector
 from connector.adapters.schema_files import load_schemas
 from connector.sandbox.shop import CONTENTS
 
-USERS = 500
+USERS = 120
 # Of a thousand events: opted out, tombstones, without a user, no Avro at all.
 OPTED_OUT, TOMBSTONES, NOBODY, GARBLED = 20, 10, 2, 2
 _HAPPENINGS = list(CONTENTS.values())

@@ -1,31 +1,18 @@
 """What a sink would make of one event: the stages' own verdicts, and the requests in which it would travel alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
 
 from connector.domain.events import Event, Track
-from connector.domain.exchange import HttpRequest, HttpResponse
 from connector.domain.record import Partition, Record
 from connector.errors import Untranslatable
 from connector.pipeline.options import Options, RouteOptions
 from connector.pipeline.preview import Moment, Preview, preview
-from connector.sinks.contract import (
-    Attempt,
-    Endpoint,
-    Hold,
-    Item,
-    Limits,
-    Need,
-    Payload,
-    Payloads,
-    Preferences,
-    Scene,
-    Skip,
-    Translation,
-    Verdict,
-)
+from connector.sinks.contract import Endpoint, Hold, Limits, Need, Payload, Payloads, Scene, Skip, Translation
+from tests.unit.pipeline.making import PlainSink
 
 RECORD = Record(Partition("events", 3), 17, 5, b"k", b"v")
 MOMENT = Moment("cluster", {"rules": "v1"}, 1_000, b"n" * 16)
@@ -33,23 +20,24 @@ EVERYTHING = RouteOptions()
 LIMITS = Limits(items=2, request_bytes=100, item_bytes=50)
 
 
-def payload(endpoint: str, role: str, size: int = 3) -> Payload:
-    return Payload(endpoint, b"x" * size, f"id-{role}", role=role)
+def payload(endpoint: str, role: str, size: int = 1) -> Payload:
+    return Payload(endpoint, role.encode() * size, "id", role=role)
+
+
+ENDPOINTS = {name: Endpoint(name, LIMITS) for name in ("a", "b")}
 
 
 class Sketch:
     """Makes what it is told to; `asks` are needs, each known only after the one before it."""
 
-    name = "sketch"
-    endpoints: Mapping[str, Endpoint] = {"a": Endpoint("a", LIMITS), "b": Endpoint("b", LIMITS)}
-    feeds = ()
-    lookups = ()
-    preferences = Preferences()
-
     def __init__(self, made: Translation | Untranslatable, asks: Sequence[str] = ()) -> None:
+        self.plain = PlainSink(ENDPOINTS, name="sketch")
         self.made = made
         self.asks = asks
         self.scene = Scene(0, "")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.plain, name)
 
     def needs(self, event: Event, scene: Scene) -> tuple[Need, ...]:
         return tuple(Need(name, "u") for name in self.asks[: len(scene.facts) + 1])
@@ -60,13 +48,6 @@ class Sketch:
             raise self.made
         return self.made
 
-    def request(self, endpoint: Endpoint, items: Sequence[Item], attempt: Attempt) -> HttpRequest:
-        ids = ",".join(item.first.id for item in items)
-        return HttpRequest("POST", f"https://{endpoint.name}", {}, f"{ids} {attempt.number} {attempt.now_ms}".encode())
-
-    def read(self, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict:
-        raise NotImplementedError
-
 
 def seen(sink: Sketch, route: RouteOptions = EVERYTHING, **event: object) -> Preview:
     options = Options("letters", lanes=4, route=route)
@@ -76,9 +57,9 @@ def seen(sink: Sketch, route: RouteOptions = EVERYTHING, **event: object) -> Pre
 def test_payloads_travel_in_requests_of_their_endpoint_within_its_limits() -> None:
     made = seen(Sketch(Payloads((payload("a", "1"), payload("a", "2"), payload("a", "3"), payload("b", "4")))))
     assert [(one.url, one.body) for one in made.requests] == [
-        ("https://a", b"id-1,id-2 1 1000"),
-        ("https://a", b"id-3 1 1000"),
-        ("https://b", b"id-4 1 1000"),
+        ("https://vendor.example/a", b"1,2"),
+        ("https://vendor.example/a", b"3"),
+        ("https://vendor.example/b", b"4"),
     ]
     assert (made.key, len(made.payloads), made.skipped, made.refused) == (b"k", 4, "", "")
 
