@@ -161,11 +161,11 @@ def _ends(raw: Mapping[str, Any], calls: int) -> tuple[Mapping[str, int], ...]:
 def normal(wire: Wire) -> Wire:
     if not isinstance(wire.body, dict) or not isinstance(wire.body.get("batch"), list):
         return wire
-    batch = [_normal_message(message) for message in wire.body["batch"]]
+    batch = [normal_message(message) for message in wire.body["batch"]]
     return Wire(wire.method, wire.path, wire.headers, {**wire.body, "batch": batch})
 
 
-def _normal_message(message: Mapping[str, Any]) -> Mapping[str, Any]:
+def normal_message(message: Mapping[str, Any]) -> Mapping[str, Any]:
     context = {key: value for key, value in message["context"].items() if key != "library"}
     # That each side names itself is compared; with what words is not.
     assert message["context"]["library"].keys() == {"name", "version"}

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from connector.pipeline.tracking_log import TrackingLogRule
 
 from connector.domain.events import KINDS, Event, TrackingLog
 from connector.errors import Undecodable
 from connector.pipeline.conversion import as_millis, as_text
 from connector.pipeline.options import RouteOptions
+from connector.pipeline.tracking_log import TrackingLogRule
 from tests.parity.values import plain
 
 BEGAN_MS = 1_741_064_767_891  # 2025-03-04T05:06:07.891, at which the captures' clock stood
