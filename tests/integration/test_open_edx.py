@@ -103,12 +103,17 @@ def test_entries_reach_segment_as_open_edx_itself_sends_them(kafka: str, registr
         async with Vendor(segment(ledger)) as vendor:
             more = {"SCHEMA_REGISTRY_URL": registry, "SEGMENT_EVENTS_DENY": r"edx\.video\..*"}
             async with Connector(segment_env(kafka, vendor.url, topic, group=topic, **more), tmp_path) as connector:
-                await until(lambda: reached(kafka, topic) == ledger.ends(), 30, "every entry committed")
+
+                async def ended() -> bool:
+                    return await connector.total("connector_records_resolved_total") == len(every)
+
+                await until(ended, 30, "every entry ended")
                 skipped = {
                     reason: await connector.total("connector_records_skipped_total", f'reason="{reason}"')
                     for reason in ("no_user", "filtered")
                 }
                 assert await connector.terminate() == 0
+        assert reached(kafka, topic) == ledger.ends()
         sent = {name for name, one in every.items() if one.message is not None}
         assert len(sent) >= 25
         assert ledger.delivered == sent
