@@ -110,6 +110,8 @@ def _parametrised(hint: Any) -> Want:
     if isinstance(hint, type) and issubclass(hint, Struct):
         return shape_of(hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        return _want("", arguments)
     if origin is Mapping and arguments[1] is not Any:
         return Values(_want("", arguments[1]))
     if origin is tuple:

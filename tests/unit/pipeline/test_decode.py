@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.domain.events import Context, Track, WebPage
+from connector.domain.events import Context, Recipient, Track, WebPage, Workflow
 from connector.errors import SchemaMissing, Undecodable
 from connector.pipeline.decode import DECODE_REASONS, Decoder, Ignored, UnknownSchema
 from connector.pipeline.framing import confluent_head, single_object_head
@@ -50,6 +50,19 @@ def test_a_record_becomes_its_event() -> None:
         properties={"total": 9.5, "n": 4, "none": None, "deep": {"a": [1]}},
         context=Context(page=WebPage(url="https://a.example/")),
     )
+
+
+def test_an_array_may_hold_ids_and_records_of_what_they_name_whose_nulls_are_not_given() -> None:
+    texts = ["null", {"type": "array", "items": "string"}]
+    who = {
+        "type": "record",
+        "name": "Who",
+        "fields": [{"name": "user_id", "type": "string"}, {"name": "sms", "type": texts}],
+    }
+    recipients = {"name": "recipients", "type": {"type": "array", "items": ["string", who]}}
+    schema = {"type": "record", "name": "connector.events.Workflow", "fields": [recipients]}
+    value = {"recipients": ["u1", {"user_id": "u2", "sms": None}]}
+    assert decoded(schema, value) == Workflow(recipients=("u1", Recipient(user_id="u2")))
 
 
 @pytest.mark.parametrize(
