@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from mimetypes import MimeTypes
 from types import ModuleType
@@ -21,15 +21,15 @@ _SCHEME = re.compile(r"https?://")
 
 
 def with_attachments(
-    values: dict[str, Any], attachments: Iterable[Attachment], detect: Detect | None
+    values: dict[str, Any], attachments: Sequence[Attachment], detect: Detect | None
 ) -> dict[str, Any]:
     """Return properties or data with the files appended to their `$attachments`.
 
     Raises: Untranslatable, for a file that is neither bytes with a name nor a public https URL.
     """
-    objects = [_object(one, detect) for one in attachments]
-    if not objects:
+    if not attachments:
         return values
+    objects = [_object(one, detect) for one in attachments]
     before = values.get("$attachments")
     return {**values, "$attachments": [*(before if isinstance(before, list) else ()), *objects]}
 

@@ -50,10 +50,13 @@ def distinct_id(event: Event) -> str:
     return ident
 
 
-def tenancy(event: Event) -> Record:
-    """Return the tenant and the brand, where there are any."""
-    named = {"tenant_id": event.context.tenant_id, "brand_id": event.context.brand_id}
-    return {name: value for name, value in named.items() if value}
+def add_tenancy(record: Record, event: Event) -> None:
+    """Add the tenant and the brand, where there are any."""
+    context = event.context
+    if context.tenant_id:
+        record["tenant_id"] = context.tenant_id
+    if context.brand_id:
+        record["brand_id"] = context.brand_id
 
 
 def require_duration(text: object, field: str) -> None:

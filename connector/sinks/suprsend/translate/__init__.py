@@ -10,6 +10,7 @@ from connector.sinks.suprsend.translate.workflows import workflow
 
 _OTHER_KIND = Skip("kind")
 _NO_USER = Skip("no_user")
+_ABOUT_A_USER = (Track, Identify, ProfileEdit, PushRegistration, Commerce)
 
 
 def translate(event: Event, scene: Scene, workspace: str, detect: Detect | None) -> Translation:
@@ -17,20 +18,19 @@ def translate(event: Event, scene: Scene, workspace: str, detect: Detect | None)
 
     Raises: Untranslatable, for what the vendor's own SDK refuses to send; the first check that fails is named.
     """
-    if isinstance(event, Workflow):
-        return workflow(event, stamp(event, scene), detect)
-    if not isinstance(event, Track | Identify | ProfileEdit | PushRegistration | Commerce):
-        return _OTHER_KIND
-    if event.user_id is None and event.anonymous_id:
+    if event.user_id is None and event.anonymous_id and isinstance(event, _ABOUT_A_USER):
         return _NO_USER
-    named = stamp(event, scene)
     match event:
         case Track():
-            return track(event, named, workspace, detect)
+            return track(event, stamp(event, scene), workspace, detect)
+        case Workflow():
+            return workflow(event, stamp(event, scene), detect)
         case Identify():
-            return identify(event, named, workspace)
+            return identify(event, stamp(event, scene), workspace)
         case ProfileEdit():
-            return profile_edit(event, named, workspace)
+            return profile_edit(event, stamp(event, scene), workspace)
         case PushRegistration():
-            return push_registration(event, named, workspace)
-    return commerce(event, named, workspace)
+            return push_registration(event, stamp(event, scene), workspace)
+        case Commerce():
+            return commerce(event, stamp(event, scene), workspace)
+    return _OTHER_KIND

@@ -8,7 +8,7 @@ from connector.domain.events import Commerce, Event, Track
 from connector.errors import Untranslatable
 from connector.sinks.contract import Payloads
 from connector.sinks.suprsend.attachment import Detect, with_attachments
-from connector.sinks.suprsend.records import Record, Stamp, distinct_id, idempotency_key, one, tenancy
+from connector.sinks.suprsend.records import Record, Stamp, add_tenancy, distinct_id, idempotency_key, one
 from connector.sinks.suprsend.request import EVENTS, LIBRARY
 from connector.sinks.suprsend.schemas import EVENT, checker
 
@@ -55,8 +55,8 @@ def _event(
         "distinct_id": user,
         "properties": properties,
         "$idempotency_key": idempotency_key(key, stamp),
-        **tenancy(event),
     }
+    add_tenancy(record, event)
     _check(record)
     return one(EVENTS, record, stamp.ident)
 

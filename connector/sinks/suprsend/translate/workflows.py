@@ -7,7 +7,7 @@ from connector.domain.events import DeliveryInstruction, PushToken, Recipient, W
 from connector.errors import Untranslatable
 from connector.sinks.contract import Payloads
 from connector.sinks.suprsend.attachment import Detect, with_attachments
-from connector.sinks.suprsend.records import Record, Stamp, idempotency_key, one, require_duration, tenancy
+from connector.sinks.suprsend.records import Record, Stamp, add_tenancy, idempotency_key, one, require_duration
 from connector.sinks.suprsend.request import TRIGGERS, WORKFLOWS
 from connector.sinks.suprsend.schemas import TRIGGER, WORKFLOW, checker
 
@@ -24,7 +24,7 @@ def workflow(event: Workflow, stamp: Stamp, detect: Detect | None) -> Payloads:
     by_slug = event.slug is not None or "workflow" in event.extra
     record = {**(_by_slug(event) if by_slug else _described(event)), **_timing(event), **event.extra}
     record["$idempotency_key"] = record.get("$idempotency_key") or idempotency_key(event.idempotency_key, stamp)
-    record.update(tenancy(event))
+    add_tenancy(record, event)
     if event.cancellation_key:
         record["cancellation_key"] = event.cancellation_key
     record["data"] = _data(record.get("data"), event, detect)
