@@ -29,7 +29,8 @@ def _page(ident: str, _user: str, chance: random.Random) -> dict[str, Any]:
 
 
 def _screen(ident: str, _user: str, chance: random.Random) -> dict[str, Any]:
-    return {"name": chance.choice(_PAGES), "properties": {"trace": ident, "depth": chance.randrange(9)}}
+    properties = {"trace": ident, "depth": chance.randrange(9)}
+    return {"name": chance.choice(_PAGES), "user_id": f"visitor-{ident}", "properties": properties}
 
 
 def _identify(ident: str, user: str, chance: random.Random) -> dict[str, Any]:
@@ -107,8 +108,9 @@ def _workflow(ident: str, user: str, chance: random.Random) -> dict[str, Any]:
 
 
 def _exposure(ident: str, _user: str, chance: random.Random) -> dict[str, Any]:
-    variation = {"variation_id": chance.choice(("cb", "cc")), "variation_group_id": "ca", "experiment_id": "checkout"}
-    return {**variation, "user_id": f"visitor-{ident}", "properties": {"trace": ident}}
+    decided = {"variation_id": chance.choice(("cb", "cc")), "variation_group_id": "ca", "experiment_id": "checkout"}
+    met = chance.choice((decided, {"flag": "checkout"}))
+    return {**met, "user_id": f"visitor-{ident}", "properties": {"trace": ident}}
 
 
 def _consent(ident: str, _user: str, chance: random.Random) -> dict[str, Any]:
