@@ -10,6 +10,7 @@ import pytest
 from tests.doubles.kafka import MockCluster
 from tests.services.jars import MissingError, kafka_jars, registry_jar
 from tests.services.kafka import Kafka
+from tests.services.redis import Redis, redis_server
 from tests.services.registry import Registry
 
 
@@ -50,6 +51,17 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield registry.start().url
     finally:
         registry.stop()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    """Run a Redis of the test's own, which it may end."""
+    _need(redis_server)
+    server = Redis(tmp_path / "redis")
+    try:
+        yield server.start()
+    finally:
+        server.stop()
 
 
 def _need(program: Callable[[], Path]) -> None:
