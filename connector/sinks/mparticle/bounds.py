@@ -42,17 +42,25 @@ class Bounds(Struct, frozen=True):
         """Check an event's attributes or flags: scalars alone. None where there are none. Raises: Untranslatable."""
         if not values:
             return None
-        for value in values.values():
+        longest = 0
+        for name, value in values.items():
+            if len(name) > longest:
+                longest = len(name)
             if type(value) is str:
                 if len(value) > LONGEST_VALUE:
                     raise Untranslatable("too_long", field)
             elif type(value) not in _OTHER_SCALARS:
                 raise Untranslatable("not_scalar", field)
+        if longest <= LONGEST_NAME and len(values) <= MOST_ATTRIBUTES:
+            return values
         return self._named(values, field)
 
     def texts(self, values: Attributes, field: str) -> Attributes | None:
         """Check attributes that are text on the wire; other scalars are written as JSON writes them."""
-        if not values or all(type(value) is str for value in values.values()):
+        for value in values.values():
+            if type(value) is not str:
+                break
+        else:
             return self.attributes(values, field)
         written = {
             name: msgspec.json.encode(value).decode() if type(value) in _OTHER_SCALARS else value
@@ -78,8 +86,6 @@ class Bounds(Struct, frozen=True):
     def _named(self, values: Attributes, field: str) -> Attributes:
         if len(values) > MOST_ATTRIBUTES:
             raise Untranslatable("too_many", field)
-        if max(map(len, values)) <= LONGEST_NAME:
-            return values
         return {self.name(name, field): value for name, value in values.items()}
 
 

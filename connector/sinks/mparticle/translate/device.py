@@ -4,7 +4,8 @@ Source: mparticle Python SDK 0.16.1 for the names; `limit_ad_tracking` and `appl
 schema alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct
@@ -52,7 +53,6 @@ _DEVICE: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("android_advertising_id", "android_advertising_id"),
         ),
     ),
-    ("os", (("version", "os_version"),)),
     ("screen", (("height", "screen_height"), ("width", "screen_width"), ("dpi", "screen_dpi"))),
     (
         "network",
@@ -64,13 +64,24 @@ _DEVICE: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         ),
     ),
 )
-_DEVICE_PARTS = tuple((part, fields, getattr(_NONE, part)) for part, fields in _DEVICE)
-_APPLICATION = (
-    ("name", "application_name"),
-    ("version", "application_version"),
-    ("install_referrer", "install_referrer"),
-    ("namespace", "package"),
-    ("build", "application_build_number"),
+_Copy = tuple[Callable[[Struct], tuple[Any, ...]], tuple[str, ...]]
+
+
+def _copying(fields: tuple[tuple[str, str], ...]) -> _Copy:
+    """Return what reads our fields at once, and the names they go by."""
+    ours, theirs = zip(*fields, strict=True)
+    return attrgetter(*ours), theirs
+
+
+_DEVICE_PARTS = tuple((part, _copying(fields), getattr(_NONE, part)) for part, fields in _DEVICE)
+_APPLICATION = _copying(
+    (
+        ("name", "application_name"),
+        ("version", "application_version"),
+        ("install_referrer", "install_referrer"),
+        ("namespace", "package"),
+        ("build", "application_build_number"),
+    )
 )
 _UUIDS = (
     "ios_advertising_id",
@@ -93,10 +104,12 @@ _ADVERTISING_IDS = {
 def device_info(context: Context) -> Mapping[str, Any] | None:
     """Return what is known of the device, None where that is nothing. Raises: Untranslatable."""
     info: dict[str, Any] = {}
-    for part, fields, nothing in _DEVICE_PARTS:
+    for part, copy, nothing in _DEVICE_PARTS:
         known = getattr(context, part)
         if known is not nothing:
-            _copy(known, fields, info)
+            _copy(known, copy, info)
+    if context.os.version is not None:
+        info["os_version"] = context.os.version
     if context.device is not _NONE.device:
         _check(context, info)
     if context.timezone_offset_h is not None:
@@ -141,8 +154,8 @@ def _check(context: Context, info: dict[str, Any]) -> None:
             info[field] = uuid(info[field], field)
 
 
-def _copy(known: Struct, fields: tuple[tuple[str, str], ...], info: dict[str, Any]) -> None:
-    for ours, theirs in fields:
-        value = getattr(known, ours)
+def _copy(known: Struct, copy: _Copy, info: dict[str, Any]) -> None:
+    read, theirs = copy
+    for name, value in zip(theirs, read(known), strict=True):
         if value is not None:
-            info[theirs] = value
+            info[name] = value
