@@ -131,6 +131,22 @@ def demo(
 
 
 @app.command()
+def check() -> None:
+    """See whether everything that a run needs is there: settings, Kafka, topics, registry, vendors.
+
+    Prints a line for each and ends with 1 where something is wrong, 2 where the settings are. A sink's feeds are asked
+    for with its credentials; a vendor is knocked at without them, and any answer will do. Nothing is delivered.
+    """
+    from connector.app import read_plan
+    from connector.commands.check import check as look
+    from connector.observe.logs import configure
+
+    plan = read_plan(os.environ)
+    configure("error", "auto", sys.stderr)
+    in_loop(look(plan))
+
+
+@app.command()
 def explain(
     place: Annotated[str, typer.Argument(metavar="TOPIC:PARTITION:OFFSET", help="Where the record sits.")],
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin._metadata import ClusterMetadata
 
 from connector.domain.record import Partition
 from connector.errors import KafkaFailed
@@ -113,6 +114,18 @@ async def look_at(properties: Properties, topic: str, timeout_s: float = 10.0) -
         raise KafkaFailed(f"topic {topic}: {raised_kind(exc)}") from exc
 
 
+async def topic_names(properties: Properties, timeout_s: float = 10.0) -> frozenset[str]:
+    """Name every topic that these credentials may see. Raises: KafkaFailed."""
+
+    def ask() -> frozenset[str]:
+        return frozenset(_metadata(properties, None, timeout_s).topics)
+
+    try:
+        return await asyncio.to_thread(ask)
+    except KafkaException as exc:
+        raise KafkaFailed(f"gives no list of topics ({raised_kind(exc)})") from exc
+
+
 class Look(msgspec.Struct, frozen=True):
     """What the metadata tell of a cluster and of one topic; 0 partitions is no topic."""
 
@@ -121,23 +134,26 @@ class Look(msgspec.Struct, frozen=True):
 
 
 def look(properties: Properties, topic: str, timeout_s: float) -> Look:
-    """Ask for metadata by a handle of its own. Blocking. Raises: KafkaFailed for wrong properties, KafkaException.
+    """Ask for metadata. Blocking. Raises: KafkaFailed for wrong properties, KafkaException."""
+    found = _metadata(properties, topic, timeout_s)
+    of_topic = found.topics[topic]
+    if of_topic.error is not None and of_topic.error.code() not in _NO_TOPIC:
+        raise KafkaException(of_topic.error)
+    return Look(found.cluster_id or "", len(of_topic.partitions))
 
-    A consumer's question does not make the topic, where a producer's does if the broker allows it.
-    """
+
+def _metadata(properties: Properties, topic: str | None, timeout_s: float) -> ClusterMetadata:
+    """Ask by a handle of its own: a consumer's question does not make a topic, where a producer's may."""
     settings = {**consumer_settings(properties), "enable.auto.commit": False, "group.id": "connector-look"}
     try:
         asked = Consumer(settings, logger=quiet_logger())
     except KafkaException as exc:
         raise refused_settings(exc) from exc
     try:
-        found = asked.list_topics(topic, timeout_s)
+        found: ClusterMetadata = asked.list_topics(topic, timeout_s)
+        return found
     finally:
         asked.close()
-    of_topic = found.topics[topic]
-    if of_topic.error is not None and of_topic.error.code() not in _NO_TOPIC:
-        raise KafkaException(of_topic.error)
-    return Look(found.cluster_id or "", len(of_topic.partitions))
 
 
 class _PartitionFigures(msgspec.Struct):
