@@ -5,19 +5,25 @@ from collections.abc import Callable, Hashable
 from msgspec import Struct
 
 from connector.pipeline.circuit import Circuit
+from connector.pipeline.concurrency import Concurrency
 from connector.pipeline.pace import Pace
 
 ROTATION_S = 0.25
 
 
 class Permit(Struct, frozen=True):
-    """The right to one request; `probe` where it decides over an open or halted circuit."""
+    """The right to one request: the `place`-th open one, that costs so much of the quota.
+
+    `probe` where it decides over an open or halted circuit.
+    """
 
     gate: "Gate"
     holder: Hashable
     probe: bool
     suspect: bool
     started_s: float
+    place: int
+    cost: int
 
 
 class Gate:
@@ -29,13 +35,17 @@ class Gate:
     def __init__(self, *, most: int, rate_per_s: float | None, now_s: float) -> None:
         self.circuit = Circuit(now_s)
         self.in_use = 0
-        self.limit = most
+        self.concurrency = Concurrency(most, now_s)
+        self.pace = Pace(rate_per_s, now_s)
         self.not_before_s = 0.0
-        self._most = most
-        self._pace = None if rate_per_s is None else Pace(rate_per_s, now_s)
         self._probe: Permit | None = None
         self._last_prober: Hashable = None
         self._waiting: dict[Hashable, Callable[[], None]] = {}
+
+    @property
+    def limit(self) -> int:
+        """How many requests may be open at once."""
+        return self.concurrency.limit
 
     def wait_s(self, now_s: float, holder: Hashable, *, suspect: bool = False) -> float:
         """Seconds until this holder may start a request: 0 now, infinite until it is woken."""
@@ -49,7 +59,7 @@ class Gate:
             return self.not_before_s - now_s
         if self.in_use >= self.limit:
             return float("inf")
-        return 0.0 if self._pace is None else self._pace.wait_s(now_s)
+        return self.pace.wait_s(now_s)
 
     def await_turn(self, holder: Hashable, wake: Callable[[], None]) -> None:
         self._waiting[holder] = wake
@@ -58,13 +68,12 @@ class Gate:
         self._waiting.pop(holder, None)
 
     def take(self, now_s: float, holder: Hashable, cost: int, *, suspect: bool = False) -> Permit:
-        """Start a request of that cost; `wait_s` said 0. A cost above what is left is paid off by waiting later."""
+        """Start a request of that cost; `wait_s` said 0."""
         self.leave(holder)
         probe = self.circuit.state != "closed"
-        if self._pace is not None:
-            self._pace.spend(now_s, cost)
+        self.pace.spend(now_s, cost)
         self.in_use += 1
-        permit = Permit(self, holder, probe, suspect, now_s)
+        permit = Permit(self, holder, probe, suspect, now_s, self.in_use, cost)
         if probe:
             self._probe = permit
             self._last_prober = holder
@@ -74,23 +83,31 @@ class Gate:
     def answered(self, permit: Permit, now_s: float, used: float | None = None) -> None:
         """The vendor answered about content, whichever way; `used` is the share of its limit in use, where it told."""
         self._give_back(permit)
-        if used is not None and self._pace is not None:
-            self._pace.used(now_s, used)
+        if used is not None:
+            self.pace.used(now_s, used)
         if self.circuit.answered(now_s, suspect=permit.suspect, probe=permit.probe):
-            self.limit = 1
+            self.concurrency.restart()
             self._last_prober = None
-        elif self.limit < self._most:
-            self.limit += 1
+            return
+        self.pace.accepted(permit.cost, permit.started_s, now_s)
+        self.concurrency.answered(permit.place, permit.started_s, now_s)
 
     def failed(self, permit: Permit, now_s: float) -> None:
         self._give_back(permit)
         self.circuit.failed(now_s, probe=permit.probe)
+        self.concurrency.failed(permit.started_s, now_s)
+        if self.not_before_s > now_s:
+            self.pace.interrupted(now_s, self.not_before_s)
 
     def limited(self, permit: Permit, now_s: float, *, gently: bool = False) -> None:
+        """The vendor asks for less: fewer at once, or slower; of a Retry-After `close_until` has been told."""
         self._give_back(permit)
-        if self._pace is not None:
-            self._pace.limited(now_s, gently=gently)
         self.circuit.limited(now_s, probe=permit.probe)
+        asked_s = max(0.0, self.not_before_s - now_s)
+        if gently or not self.concurrency.limited(permit.place, permit.started_s, now_s, asked_s):
+            self.pace.limited(permit.started_s, now_s, asked_s, gently=gently)
+        elif asked_s:
+            self.pace.interrupted(now_s, now_s + asked_s)
 
     def setup_fault(self, permit: Permit, now_s: float, reason: str) -> int:
         """Return the number of the accusation against what was sent, 0 where the fault is known to be ours."""
