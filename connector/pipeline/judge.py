@@ -143,7 +143,9 @@ def _retry(
     if not now.healthy or limited or not (batch.suspect or failing.failures >= FAILURES_TO_SUSPECT):
         if batch.parked_since_s is not None:
             failing = replace(failing, failing_since_s=now.s)
-        return [Again(failing, due_s, blocks=whole and batch.parked_since_s is None, reason=reason)], ""
+        # What goes on failing lets the lane try other content, which alone can tell whether the vendor is to blame.
+        blocks = whole and batch.parked_since_s is None and failing.failures < FAILURES_TO_SUSPECT
+        return [Again(failing, due_s, blocks=blocks, reason=reason)], ""
     if failing.count > 1:
         due_s = now.s + delay_s(1, now.chance, first_s=policy.retry_first_s, longest_s=policy.retry_longest_s)
         parts = halves(replace(failing, suspect=True, failures=0, failing_since_s=now.s), by_bytes=False)

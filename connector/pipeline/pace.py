@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 BURST_S = 0.1
 FEWEST = 5
-REMEMBERED = 64
+REMEMBERED = 512
 TELLING_S = 1.0
 A_LITTLE = 0.95
 A_LOT = 0.5
@@ -94,10 +94,11 @@ class Pace:
         What was taken within a moment may have been a burst that the vendor allows, and is far from a rate. `gently`:
         it was the growth that was too much.
         """
+        enough = len(self._taken) >= FEWEST
         high, telling = self._measured()
         high = min(high, self.rate_per_s(now_s))
         self.interrupted(now_s, now_s + asked_s)
-        if started_s < self._met_s or high == float("inf"):
+        if started_s < self._met_s or not enough or high == float("inf"):
             return
         self._met_s = now_s
         self._near_since_s = None
@@ -123,7 +124,7 @@ class Pace:
 
     def _measured(self) -> tuple[float, bool]:
         """Return the rate at which the last ones were taken, and whether that was for long enough to tell."""
-        if len(self._taken) < FEWEST:
+        if not self._taken:
             return float("inf"), False
         first_s, last_s = self._taken[0][0], self._taken[-1][0]
         if last_s <= first_s:

@@ -387,6 +387,20 @@ def test_a_record_that_always_fails_does_not_stop_its_partition_for_ever() -> No
     assert rig.stored[P0] == 301
 
 
+def test_a_record_that_always_fails_does_not_hold_up_the_only_lane() -> None:
+    """judge.py `_retry`: with one lane nothing else was sent until ten failures, up to a minute apart, had opened the
+    circuit (simulation, seed 5200)."""
+
+    def script(sent: Sent) -> Answer:
+        return Answer(body=bytes(ord("l") if body == b"never" else ord("o") for body in sent.bodies))
+
+    names = ["never", "a", "b", "c"]
+    sink = PlainSink({"event": replace(EVENT, itemised=True, limits=replace(LIMITS, items=1))})
+    options = replace(OPTIONS, lanes=1, park_s=0.0)
+    rig = play(lambda: Rig(records(names), script, options=options, sink=sink), seconds(60.0))
+    assert {b"a", b"b", b"c"} <= set(rig.http.bodies)
+
+
 # Set-up
 
 

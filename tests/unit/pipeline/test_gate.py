@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -103,7 +104,7 @@ class Gates(RuleBasedStateMachine):
             assert self.permits
 
     def teardown(self) -> None:
-        """Once the vendor answers again, all lanes may soon start at the same time."""
+        """Once the vendor answers again, the circuit closes soon."""
         for lane in list(self.permits):
             self.gate.answered(self._end(lane), self.now_s)
         for _ in range(4 * LANES):
@@ -116,7 +117,6 @@ class Gates(RuleBasedStateMachine):
                 permit = self.gate.take(self.now_s, lane, 1, suspect=self._suspect(lane))
                 self.gate.answered(permit, self.now_s)
         assert self.gate.circuit.state == "closed"
-        assert self.gate.limit == LANES
 
 
 TestGates = Gates.TestCase
@@ -201,11 +201,15 @@ def test_a_cost_by_item_is_paid_off_by_waiting() -> None:
 
 
 def test_a_limit_met_slows_what_follows_and_the_share_in_use_holds_it_there() -> None:
-    made = gate(10.0)
-    made.limited(made.take(0.0, "a", 1), 0.0)
-    made.answered(made.take(0.0, "a", 9), 0.0, 0.95)
-    # 9 below the allowance of one, refilled at nine tenths of the pace.
-    assert made.wait_s(0.0, "a") == 10 / 9
+    made, now_s = gate(10.0), 0.0
+    for number in range(20):
+        now_s = number / 10.0
+        made.answered(made.take(now_s, "a", 1), now_s)
+    made.limited(made.take(2.0, "a", 1), 2.0)
+    made.answered(made.take(2.0, "a", 8), 2.0, 0.95)
+    # 10 a second were taken: a twentieth less from now on, and no more while the limit is near.
+    assert made.wait_s(2.0, "a") == pytest.approx(9 / 9.5)
+    assert made.wait_s(2.5, "a") == pytest.approx(9 / 9.5 - 0.5)
 
 
 def test_all_who_wait_are_woken_in_the_order_they_came() -> None:

@@ -127,7 +127,11 @@ def test_five_failures_while_others_succeed_take_a_batch_apart() -> None:
 def test_an_outage_takes_nothing_apart() -> None:
     again = failing(batch_of(4), 100, healthy=False)
     assert again.batch.count == 4
-    assert again.blocks
+
+
+def test_what_fails_holds_its_lane_up_but_for_the_first_few_times() -> None:
+    assert failing(batch_of(4), 4).blocks
+    assert not failing(batch_of(4), 5).blocks
 
 
 def test_429_takes_nothing_apart_whatever_the_others_do() -> None:

@@ -1,5 +1,6 @@
-"""The pace of a quota: kept, cut by the vendor's word, grown back, and held near the limit."""
+"""The pace of a quota: kept, learnt from 429s, neared again, and held near the limit that the vendor tells."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -36,11 +37,87 @@ class Vendor:
             self._second, self._used = int(now_s), 0
         if self._used >= self._most:
             self.limited_s.append(now_s)
-            self._pace.limited(now_s, gently=False)
+            self._pace.limited(now_s, now_s, 0.0, gently=False)
             return
         self._used += 1
+        self._pace.accepted(1, now_s, now_s)
         if self._tells:
             self._pace.used(now_s, self._used / self._most)
+
+
+def steady(pace: Pace, per_s: float, count: int = 64, from_s: float = 0.0) -> float:
+    """Have so many requests taken at an even rate; return when the last one was."""
+    for number in range(count):
+        at_s = from_s + number / per_s
+        pace.spend(at_s, 1)
+        pace.accepted(1, at_s, at_s)
+    return at_s
+
+
+def test_without_a_documented_rate_nothing_waits() -> None:
+    pace = Pace(None, 0.0)
+    for _ in range(100):
+        pace.spend(0.0, 1)
+    assert pace.wait_s(0.0) == 0.0
+    assert pace.rate_per_s(0.0) == math.inf
+
+
+def test_a_429_before_anything_was_taken_says_nothing_of_a_rate() -> None:
+    pace = Pace(None, 0.0)
+    pace.limited(0.0, 0.1, 0.0, gently=False)
+    assert pace.rate_per_s(0.1) == math.inf
+
+
+def test_a_429_slows_down_to_a_little_less_than_was_taken_and_nears_it_again() -> None:
+    pace = Pace(None, 0.0)
+    now_s = steady(pace, 50.0)
+    pace.limited(now_s, now_s, 0.0, gently=False)
+    kept_s = 400 / 50.0
+    assert pace.rate_per_s(now_s) == pytest.approx(0.95 * 50.0)
+    assert pace.rate_per_s(now_s + kept_s / 2) == pytest.approx(50.0 - 0.05 * 50.0 / 8)
+    assert pace.rate_per_s(now_s + kept_s) == pytest.approx(50.0)
+    assert pace.rate_per_s(now_s + 1.25 * kept_s) == pytest.approx(100.0), "nobody objects: it doubles each quarter"
+
+
+def test_what_was_taken_within_a_moment_may_be_a_burst_and_is_halved() -> None:
+    pace = Pace(None, 0.0)
+    now_s = steady(pace, 1000.0)
+    pace.limited(now_s, now_s, 0.0, gently=False)
+    assert pace.rate_per_s(now_s) == pytest.approx(500.0)
+
+
+def test_a_reply_to_a_request_from_before_the_slow_down_says_nothing_new() -> None:
+    pace = Pace(None, 0.0)
+    now_s = steady(pace, 50.0)
+    for _ in range(16):
+        pace.limited(now_s, now_s + 0.1, 0.0, gently=False)
+    assert pace.rate_per_s(now_s + 0.1) == pytest.approx(0.95 * 50.0)
+
+
+def test_a_ceiling_that_is_met_again_is_kept_twice_as_long() -> None:
+    pace = Pace(None, 0.0)
+    now_s = steady(pace, 50.0)
+    pace.limited(now_s, now_s, 0.0, gently=False)
+    now_s = steady(pace, 50.0, from_s=now_s + 8.0)
+    pace.limited(now_s, now_s, 0.0, gently=False)
+    assert pace.rate_per_s(now_s + 16.0) == pytest.approx(50.0)
+    assert pace.rate_per_s(now_s + 12.0) < 50.0
+
+
+def test_a_wait_that_was_asked_for_is_no_part_of_the_time_in_which_so_much_was_taken() -> None:
+    pace = Pace(None, 0.0)
+    now_s = steady(pace, 50.0, count=40)
+    pace.interrupted(now_s, now_s + 100.0)
+    now_s = steady(pace, 50.0, count=40, from_s=now_s + 100.0 + 1 / 50.0)
+    pace.limited(now_s, now_s, 0.0, gently=False)
+    assert pace.rate_per_s(now_s) == pytest.approx(0.95 * 50.0)
+
+
+def test_the_documented_rate_is_never_exceeded() -> None:
+    pace = Pace(10.0, 0.0)
+    now_s = steady(pace, 50.0)
+    pace.limited(now_s, now_s, 0.0, gently=False)
+    assert pace.rate_per_s(now_s + 3600.0) == 10.0
 
 
 @pytest.mark.parametrize("cost", [1, 20])
@@ -49,53 +126,23 @@ def test_what_is_spent_over_a_minute_is_what_the_rate_allows(cost: int) -> None:
     assert 600 <= spent(Pace(10.0, 0.0), 0.0, 60.0, cost) <= 600 + 1 + cost
 
 
-def test_a_limit_met_cuts_the_rate_once_however_many_requests_met_it() -> None:
-    pace = Pace(100.0, 0.0)
-    for at_s in (10.0, 10.2, 10.9):
-        pace.limited(at_s, gently=False)
-    # 100 * 0.9, grown by 1 a second since.
-    assert pace.rate_per_s == pytest.approx(90.9)
+def test_a_complaint_about_growth_has_it_grow_back_over_a_minute() -> None:
+    pace = Pace(None, 0.0)
+    now_s = steady(pace, 50.0)
+    pace.limited(now_s, now_s, 0.0, gently=True)
+    assert pace.rate_per_s(now_s + 30.0) == pytest.approx(50.0 - 0.05 * 50.0 / 8)
+    assert pace.rate_per_s(now_s + 60.0) == pytest.approx(50.0)
 
 
-def test_a_limit_met_again_moments_later_cuts_deep() -> None:
-    pace = Pace(100.0, 0.0)
-    pace.limited(10.0, gently=False)
-    pace.limited(12.0, gently=False)
-    assert pace.rate_per_s == pytest.approx((90.0 + 2.0) / 2)
-
-
-def test_the_rate_grows_back_in_its_time_and_no_further() -> None:
-    pace = Pace(100.0, 0.0)
-    pace.limited(10.0, gently=False)
-    pace.wait_s(15.0)
-    assert pace.rate_per_s == pytest.approx(95.0)
-    pace.wait_s(1_000.0)
-    assert pace.rate_per_s == 100.0
-
-
-def test_after_a_complaint_about_growth_it_grows_five_times_as_slowly() -> None:
-    pace = Pace(100.0, 0.0)
-    pace.limited(10.0, gently=True)
-    pace.wait_s(15.0)
-    assert pace.rate_per_s == pytest.approx(91.0)
-
-
-def test_near_the_limit_it_does_not_grow() -> None:
-    pace = Pace(100.0, 0.0)
-    pace.limited(10.0, gently=False)
-    pace.used(10.0, 0.92)
-    pace.wait_s(30.0)
-    assert pace.rate_per_s == pytest.approx(90.0)
-    pace.used(30.0, 0.5)
-    pace.wait_s(35.0)
-    assert pace.rate_per_s == pytest.approx(95.0)
-
-
-def test_it_never_stops_altogether() -> None:
-    pace = Pace(100.0, 0.0)
-    for number in range(50):
-        pace.limited(number * 2.0, gently=False)
-    assert pace.rate_per_s >= 1.0
+def test_near_the_limit_it_does_not_grow_and_then_goes_on_from_there() -> None:
+    pace = Pace(None, 0.0)
+    now_s = steady(pace, 50.0)
+    pace.limited(now_s, now_s, 0.0, gently=False)
+    pace.used(now_s, 0.92)
+    assert pace.rate_per_s(now_s + 30.0) == pytest.approx(0.95 * 50.0)
+    pace.used(now_s + 30.0, 0.5)
+    assert pace.rate_per_s(now_s + 30.0) == pytest.approx(0.95 * 50.0)
+    assert pace.rate_per_s(now_s + 38.0) == pytest.approx(50.0)
 
 
 @pytest.mark.parametrize("tells", [True, False])
