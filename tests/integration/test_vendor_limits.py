@@ -13,7 +13,7 @@ import pytest
 
 from tests.doubles.kafka import MockCluster
 from tests.doubles.vendor import Reply, Request, Vendor
-from tests.integration.campaign import LANES, Bench, Messages, Rounds, batch_of
+from tests.integration.campaign import LANES, TAKEN, Bench, Messages, Rounds, batch_of
 from tests.integration.oracle import segment
 from tests.integration.process import Connector, until
 
@@ -123,6 +123,37 @@ def test_a_retry_after_of_many_years_is_cut_to_fifteen_minutes(mock: MockCluster
 
     async def asked(connector: Connector) -> bool:
         return await connector.total("connector_rate_limited_total") == LANES
+
+    asyncio.run(run())
+
+
+def test_a_quota_that_nobody_documented_is_found_and_kept_to(mock: MockCluster, tmp_path: Path) -> None:
+    """100 requests a second, of which sixteen lanes could make 500; looked at once ten seconds have taught it."""
+    rate_per_s, learnt_s, until_s = 100.0, 10.0, 16.0
+    tokens, seen_s, statuses = 20.0, 0.0, list[tuple[float, int]]()
+
+    def verdict(request: Request, messages: Messages) -> Reply:
+        nonlocal tokens, seen_s
+        tokens = min(20.0, tokens + (request.received_s - seen_s) * rate_per_s)
+        seen_s = request.received_s
+        status = 200 if tokens >= 1.0 else 429
+        tokens -= status == 200
+        statuses.append((request.received_s, status))
+        return Reply(status, body=TAKEN.body, delay_s=0.03)
+
+    async def run() -> None:
+        bench = Bench(mock, tmp_path)
+        bench.produce(3000)
+        async with (
+            Vendor(segment(bench.ledger, verdict)) as vendor,
+            bench.connector(vendor, SEGMENT_BATCH_SIZE="1", CONNECTOR_MAX_IN_FLIGHT="16") as connector,
+        ):
+            await until(lambda: statuses and statuses[-1][0] - statuses[0][0] > until_s, 60, "so much time")
+            await bench.stop(connector)
+        late = [status for at_s, status in statuses if learnt_s < at_s - statuses[0][0] <= until_s]
+        print(f"{late.count(200) / (until_s - learnt_s):.1f} requests/s, {late.count(429)} of {len(late)} refused")
+        assert late.count(200) >= 0.8 * rate_per_s * (until_s - learnt_s)
+        assert late.count(429) <= 0.01 * len(late)
 
     asyncio.run(run())
 
