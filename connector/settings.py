@@ -85,7 +85,12 @@ class DeliverySettings(EnvSettings):
         "halt", description="what to do when a committed offset is no longer in the log"
     )
     order_by: Literal["key", "user", "partition", "none"] = Field("key", description="whose order is kept")
-    max_in_flight: int = Field(16, ge=1, le=256, description="lanes, each with at most one request in flight")
+    max_in_flight: int = Field(
+        16,
+        ge=1,
+        le=256,
+        description="lanes, each with at most one request in flight; fewer where 429s or latency teach so",
+    )
     memory_budget: SizeBytes = Field(
         64 << 20, ge=1 << 20, description="bytes of open records, shared by the partitions"
     )
