@@ -13,6 +13,7 @@ import pytest
 import uvloop
 
 from connector.sandbox.faults import parse_faults
+from connector.sandbox.mparticle import Mparticle
 from connector.sandbox.segment import Segment
 from connector.sandbox.server import FAULT_HEADER, Sandbox, Script
 
@@ -132,6 +133,23 @@ async def test_beyond_its_quota_a_vendor_says_429_and_when_to_come_back(quota: s
         assert [reply.status for reply in replies] == [200] * taken + [429] * (4 - taken)
         assert 58 <= int(replies[-1].headers["Retry-After"]) <= 60
         assert sandbox.books["segment"].accepted == 2 * taken
+
+
+@in_loop
+async def test_a_vendor_may_count_its_quota_in_batches_and_tell_how_much_of_it_is_used() -> None:
+    sandbox = Sandbox([Mparticle()], Script(parse_faults("quota=4/60s/items")), kept=1)
+    await sandbox.start()
+    first_run = {"data": {}, "event_type": "first_run"}
+    body = msgspec.json.encode([{"events": [first_run] * 9}, {"events": [first_run]}])
+    headers = {**JSON, "Authorization": "Basic azpz"}
+    try:
+        async with aiohttp.ClientSession(sandbox.address) as session:
+            replies = [await session.post("/mparticle/v2/bulkevents", data=body, headers=headers) for _ in range(3)]
+    finally:
+        await sandbox.stop()
+    assert [reply.status for reply in replies] == [202, 202, 429]
+    assert [reply.headers.get("X-mp-rate-limit-percentage-used") for reply in replies] == ["50", "100", None]
+    assert replies[2].headers["X-mp-rate-limit-exceeded"] == '"workspace"'
 
 
 @in_loop

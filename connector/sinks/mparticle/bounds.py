@@ -55,20 +55,6 @@ class Bounds(Struct, frozen=True):
             return values
         return self._named(values, field)
 
-    def texts(self, values: Attributes, field: str) -> Attributes | None:
-        """Check attributes that are text on the wire; other scalars are written as JSON writes them."""
-        for value in values.values():
-            if type(value) is not str:
-                break
-        else:
-            return self.attributes(values, field)
-        written = {
-            name: msgspec.json.encode(value).decode() if type(value) in _OTHER_SCALARS else value
-            for name, value in values.items()
-            if value is not None
-        }
-        return self.attributes(written, field)
-
     def user_attributes(self, values: Attributes) -> Attributes | None:
         """Check a user's attributes: scalars, or lists of them. None where there are none. Raises: Untranslatable."""
         if not values:
@@ -98,3 +84,26 @@ def _check_list(entries: Sequence[Any]) -> None:
                 raise Untranslatable("not_scalar", "user_attributes")
         elif len(entry) > LONGEST_ENTRY:
             raise Untranslatable("too_long", "user_attributes")
+
+
+def scalars(values: Attributes, field: str) -> Attributes | None:
+    """Check flags, for which no limits are documented. None where there are none. Raises: Untranslatable."""
+    for value in values.values():
+        if type(value) is not str and type(value) not in _OTHER_SCALARS:
+            raise Untranslatable("not_scalar", field)
+    return values or None
+
+
+def texts(values: Attributes, field: str) -> Attributes | None:
+    """Check attributes that are text on the wire; other scalars become text as JSON writes them, null is left out."""
+    for value in values.values():
+        if type(value) is not str:
+            break
+    else:
+        return values or None
+    checked = scalars(values, field) or {}
+    return {
+        name: value if type(value) is str else msgspec.json.encode(value).decode()
+        for name, value in checked.items()
+        if value is not None
+    } or None

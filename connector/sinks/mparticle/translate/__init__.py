@@ -24,7 +24,7 @@ from connector.sinks.mparticle.settings import MparticleSettings
 from connector.sinks.mparticle.translate.application import REPORTS
 from connector.sinks.mparticle.translate.batch import Heads, consent_state
 from connector.sinks.mparticle.translate.behaviour import Behaviour
-from connector.sinks.mparticle.translate.commerce import Merchant
+from connector.sinks.mparticle.translate.commerce import commerce
 from connector.sinks.mparticle.translate.device import platform_of
 from connector.sinks.mparticle.translate.profile import CHANGES, edited
 
@@ -44,7 +44,6 @@ class Translator:
         self._bounds = bounds = Bounds(settings.long_names == "truncate")
         self._heads = Heads(settings.environment, settings.customer_id_key, settings.anonymous_id_as, bounds)
         behaviour = Behaviour(bounds, settings.other_categories == "other")
-        self._merchant = Merchant(bounds)
         self._behaviour = behaviour
         self._alone: Mapping[type[Event], Callable[[Any, str], bytes]] = {
             Track: behaviour.custom,
@@ -64,7 +63,7 @@ class Translator:
             return self._payloads(event, [("", ident, _REPORTS[kind](event, ident, self._bounds))])
         match event:
             case Commerce():
-                return self._payloads(event, self._merchant.commerce(event, ident))
+                return self._payloads(event, commerce(event, ident, self._bounds))
             case TrackingLog():
                 return self._tracking_log(event, ident)
             case Identify():

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from connector.domain.events import Attribution, Exposure, Media, Page, Screen, Track, TrackingLog
-from connector.sinks.mparticle.bounds import Attributes, Bounds
+from connector.sinks.mparticle.bounds import Attributes, Bounds, scalars
 from connector.sinks.mparticle.translate.circumstances import EventData, common, wrapped
 from connector.sinks.mparticle.vocabulary import (
     EVENT_TYPES,
@@ -64,7 +64,7 @@ class Behaviour(Struct, frozen=True):
                 custom_event_type=kind,
                 event_name=self.bounds.name(event.name, "event_name"),
                 media_info=None if event.media == _NO_MEDIA else _media(event.media),
-                custom_flags=self.bounds.attributes(event.flags, "custom_flags"),
+                custom_flags=scalars(event.flags, "custom_flags"),
             ),
             "custom_event",
         )
@@ -81,7 +81,7 @@ class Behaviour(Struct, frozen=True):
                 **common(event, ident, said, self.bounds),
                 screen_name=self.bounds.name(required(name, "screen_name"), "screen_name"),
                 activity_type=event.activity if isinstance(event, Screen) else None,
-                custom_flags=self.bounds.attributes(event.flags, "custom_flags"),
+                custom_flags=scalars(event.flags, "custom_flags"),
             ),
             "screen_view",
         )

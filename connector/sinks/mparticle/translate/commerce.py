@@ -12,7 +12,7 @@ from msgspec import Struct
 from connector.domain.events import Commerce, Impression, Product, ProductAction, Promotion, PromotionAction
 from connector.domain.ids import role_id
 from connector.errors import Untranslatable
-from connector.sinks.mparticle.bounds import Attributes, Bounds
+from connector.sinks.mparticle.bounds import Attributes, Bounds, scalars, texts
 from connector.sinks.mparticle.translate.circumstances import EventData, common, wrapped
 from connector.sinks.mparticle.vocabulary import PRODUCT_ACTIONS, PROMOTION_ACTIONS, required, word
 
@@ -75,77 +75,78 @@ class CommerceEvent(EventData, frozen=True, kw_only=True, omit_defaults=True):
     custom_flags: Attributes | None = None
 
 
-class Merchant(Struct, frozen=True):
-    bounds: Bounds
-
-    def commerce(self, event: Commerce, ident: str) -> Iterator[tuple[str, str, bytes]]:
-        """Yield role, id and body of each form the event has; the first alone goes by no role."""
-        forms = list(self._forms(event))
-        if not forms:
-            raise Untranslatable("missing", "product_action")
-        cart = None if event.cart is None else WireCart(self._products(event.cart.products))
-        flags = self.bounds.attributes(event.flags, "custom_flags")
-        for name, form in forms:
-            role = name if len(forms) > 1 else ""
-            form_id = role_id(ident, role)
-            data = CommerceEvent(
-                **common(event, form_id, event.properties, self.bounds),
-                **{name: form},
-                shopping_cart=cart,
-                currency_code=event.currency,
-                screen_name=event.screen_name,
-                is_non_interactive=event.non_interactive,
-                custom_flags=flags,
-            )
-            yield role, form_id, wrapped(data, "commerce_event")
-
-    def _forms(self, event: Commerce) -> Iterator[tuple[str, Any]]:
-        if event.product_action is not None:
-            yield "product_action", self._product_action(event.product_action)
-        if event.promotion_action is not None:
-            yield "promotion_action", _promotion_action(event.promotion_action)
-        if event.impressions:
-            yield "product_impressions", [self._impression(one) for one in event.impressions]
-
-    def _product_action(self, done: ProductAction) -> WireProductAction:
-        action = word(_ACTIONS.get(done.action, done.action), PRODUCT_ACTIONS, "product_action.action")
-        return WireProductAction(
-            required(action, "product_action.action"),
-            done.step,
-            done.options,
-            done.list_name,
-            done.list_source,
-            done.order_id,
-            done.affiliation,
-            done.total,
-            done.tax,
-            done.shipping,
-            done.coupon,
-            self._products(done.products) or None,
+def commerce(event: Commerce, ident: str, bounds: Bounds) -> Iterator[tuple[str, str, bytes]]:
+    """Yield role, id and body of each form the event has; one alone goes by no role."""
+    forms = list(_forms(event))
+    if not forms:
+        raise Untranslatable("missing", "product_action")
+    cart = None if event.cart is None else WireCart(_products(event.cart.products))
+    flags = scalars(event.flags, "custom_flags")
+    for name, form in forms:
+        role = name if len(forms) > 1 else ""
+        form_id = role_id(ident, role)
+        data = CommerceEvent(
+            **common(event, form_id, event.properties, bounds),
+            **{name: form},
+            shopping_cart=cart,
+            currency_code=event.currency,
+            screen_name=event.screen_name,
+            is_non_interactive=event.non_interactive,
+            custom_flags=flags,
         )
+        yield role, form_id, wrapped(data, "commerce_event")
 
-    def _impression(self, shown: Impression) -> WireImpression:
-        name = required(shown.list_name, "product_impression_list")
-        return WireImpression(name, self._products(shown.products))
 
-    def _products(self, products: Sequence[Product]) -> list[WireProduct]:
-        return [
-            WireProduct(
-                one.id or one.sku,
-                one.name,
-                one.brand,
-                one.category,
-                one.variant,
-                one.position,
-                one.price,
-                one.quantity,
-                one.coupon,
-                one.added_to_cart_ms,
-                one.total,
-                self.bounds.texts(one.attributes, "products.custom_attributes"),
-            )
-            for one in products
-        ]
+def _forms(event: Commerce) -> Iterator[tuple[str, Any]]:
+    if event.product_action is not None:
+        yield "product_action", _product_action(event.product_action)
+    if event.promotion_action is not None:
+        yield "promotion_action", _promotion_action(event.promotion_action)
+    if event.impressions:
+        yield "product_impressions", [_impression(one) for one in event.impressions]
+
+
+def _product_action(done: ProductAction) -> WireProductAction:
+    action = word(_ACTIONS.get(done.action, done.action), PRODUCT_ACTIONS, "product_action.action")
+    return WireProductAction(
+        required(action, "product_action.action"),
+        done.step,
+        done.options,
+        done.list_name,
+        done.list_source,
+        done.order_id,
+        done.affiliation,
+        done.total,
+        done.tax,
+        done.shipping,
+        done.coupon,
+        _products(done.products) or None,
+    )
+
+
+def _impression(shown: Impression) -> WireImpression:
+    name = required(shown.list_name, "product_impression_list")
+    return WireImpression(name, _products(shown.products))
+
+
+def _products(products: Sequence[Product]) -> list[WireProduct]:
+    return [
+        WireProduct(
+            one.id or one.sku,
+            one.name,
+            one.brand,
+            one.category,
+            one.variant,
+            one.position,
+            one.price,
+            one.quantity,
+            one.coupon,
+            one.added_to_cart_ms,
+            one.total,
+            texts(one.attributes, "products.custom_attributes"),
+        )
+        for one in products
+    ]
 
 
 def _promotion_action(done: PromotionAction) -> WirePromotionAction:
