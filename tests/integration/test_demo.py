@@ -34,9 +34,9 @@ def test_everything_produced_is_delivered_dead_lettered_or_skipped() -> None:
     assert min(delivered, lettered, skipped) > 0
 
 
-def test_the_books_of_two_vendors_add_up_side_by_side() -> None:
-    output = run("--seconds", "2", "--rate", "200", "--sinks", "segment,mparticle")
-    for sink in ("segment", "mparticle"):
+def test_the_books_of_three_vendors_add_up_side_by_side() -> None:
+    output = run("--seconds", "2", "--rate", "200", "--sinks", "segment,mparticle,suprsend")
+    for sink in ("segment", "mparticle", "suprsend"):
         produced, *ends = books(output, sink)
         assert (produced, sum(ends)) == (400, 400)
 

@@ -85,10 +85,9 @@ def _reached(event: Identify) -> Iterator[Record]:
     for identity, channel in _REACHED_BY.items():
         if value := event.identities.get(identity):
             yield {"$append": {channel: value}}
-    if event.context.timezone:
-        yield {"$set": {"$timezone": event.context.timezone}}
-    if event.context.locale:
-        yield {"$set": {"$locale": event.context.locale}}
+    for name, value in (("$timezone", event.context.timezone), ("$locale", event.context.locale)):
+        if value and name not in event.traits:
+            yield {"$set": {name: value}}
 
 
 def _operation(operation: Operation) -> Record:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from connector.domain.events import Event, Operation, ProfileEdit, Track, Workflow
+from connector.domain.events import KINDS, Event, Operation, ProfileEdit, Track, Workflow
 from connector.errors import Untranslatable
 from connector.sinks.contract import Payload, Payloads, Scene, Skip
 from connector.sinks.suprsend import create
@@ -33,6 +33,10 @@ def refusal_of(event: Event) -> tuple[str, str]:
 @pytest.mark.parametrize("case", cases_of("suprsend"), ids=lambda case: case.name)
 def test_a_case_is_translated_as_written(case: Case) -> None:
     assert_translated(SINK, case)
+
+
+def test_every_kind_has_a_case() -> None:
+    assert {case.event["kind"] for case in cases_of("suprsend")} == set(KINDS)
 
 
 def test_a_kind_it_does_not_know_is_skipped() -> None:
