@@ -1,10 +1,11 @@
-"""A few hundred seeds of the simulation, as every change must pass them."""
+"""A few hundred seeds of the simulation, as every change must pass them, and proof that it can fail."""
 
 import os
 import subprocess
 import sys
 
-SEEDS = 250
+SEEDS = 300
+MUTATIONS = 12
 WITHIN_S = 240
 
 
@@ -19,6 +20,12 @@ def test_no_invariant_breaks_in_a_few_hundred_seeds() -> None:
     ended = _run("--seeds", str(SEEDS), "--from", "1")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.splitlines()[-1] == f"{SEEDS} seeds, 0 violations"
+
+
+def test_each_deliberate_defect_is_caught_within_200_seeds() -> None:
+    ended = _run("--mutations", "--seeds", "200", "--from", "1")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.splitlines()[-1] == f"{MUTATIONS} mutations, 0 missed"
 
 
 def test_a_seed_tells_the_same_story_alone_and_after_others() -> None:

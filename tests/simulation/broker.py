@@ -1,4 +1,4 @@
-"""Kafka as a consumer group sees it: logs, membership, cooperative rebalances, fenced commits. On virtual time."""
+"""Kafka as a consumer group sees it: membership, rebalances both ways, fenced commits. On virtual time."""
 
 import asyncio
 import random
@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from connector.domain.record import Partition
+from connector.pipeline.start import Committed, Earliest, Offset, choose_start
 from tests.simulation.loop import WORLD
 from tests.simulation.oracle import Oracle
-from tests.simulation.records import Fate, Maker, Tenure
+from tests.simulation.records import Tenure
 from tests.simulation.scenario import Scenario
 from tests.simulation.story import Story
+from tests.simulation.topics import Topics
 from tests.simulation.weather import Weather
 
 if TYPE_CHECKING:
     from tests.simulation.member import Member
 
 REBALANCE_S = 60.0
+COORDINATOR_LOOK_S = 0.5
 
 
 class Change(Struct, frozen=True):
@@ -29,7 +32,10 @@ class Change(Struct, frozen=True):
 
 
 class Broker:
-    """The topics and the one group. A partition has at most one owner; it changes hands only when given up."""
+    """The one group over the topics. A partition has at most one owner; it changes hands only when given up.
+
+    Cooperatively only what moves is given up; eagerly everybody gives up everything before anything is handed out.
+    """
 
     def __init__(
         self, scenario: Scenario, oracle: Oracle, story: Story, weather: Weather, loop: asyncio.AbstractEventLoop
@@ -40,70 +46,85 @@ class Broker:
         self.weather = weather
         self.loop = loop
         self.chance = random.Random(f"{scenario.seed}/broker")
-        self.maker = Maker(scenario)
-        self.committed: dict[Partition, int] = {}
+        self.topics = Topics(scenario, oracle, story)
+        self.committed: dict[Partition, Committed] = {}
         self.owners: dict[Partition, Member | None] = dict.fromkeys(scenario.partitions)
         self._members: list[Member] = []
         self._revoking: set[Partition] = set()
+        self._away = False
 
     def after(self, delay_s: float, what: object, *values: object) -> None:
         """Do something later, whatever becomes of the process that asked."""
         assert callable(what)
         self.loop.call_later(delay_s, what, *values, context=WORLD)
 
-    def produce(self, now_ms: int, fresh_on: Partition | None = None) -> None:
-        """Append a record; on a named partition a good one of a key of its own."""
-        fate = self.maker.make(now_ms) if fresh_on is None else self.maker.make_fresh(now_ms, fresh_on)
-        self.oracle.produced(fate)
-        self.story.say("produced {} key {}", fate.place, fate.record.key)
-
-    def fetch(self, partition: Partition, position: int, most: int) -> list[Fate]:
-        log = self.oracle.logs[partition]
-        at = self.oracle.index(partition, position)
-        return log[at : at + most]
-
     # Membership
 
     def join(self, member: "Member") -> None:
-        if not member.host.gone and not member.closed:
-            self._members.append(member)
-            self.story.say("{} joins the group", member.host.name)
-            self.rebalance()
+        if member.host.gone or member.closed:
+            return
+        if self.weather.has("coordinator"):
+            self.after(COORDINATOR_LOOK_S, self.join, member)
+            return
+        self._members.append(member)
+        self.story.say("{} joins the group", member.host.name)
+        self.rebalance()
 
     def evict(self, member: "Member", why: str) -> None:
         """Take a member out of the group without asking it; it notices at a later poll."""
         if member not in self._members:
+            return
+        if self.weather.has("coordinator"):
+            self.after(COORDINATOR_LOOK_S, self.evict, member, why)
             return
         self.story.say("{} is evicted: {}", member.host.name, why)
         member.fenced = True
         self._remove(member)
 
     def leave(self, member: "Member") -> None:
-        if member in self._members:
-            self.story.say("{} leaves the group", member.host.name)
-            self._remove(member)
+        if member not in self._members:
+            return
+        if self.weather.has("coordinator"):
+            self.after(self.scenario.session_s, self.evict, member, "it is closed")
+            return
+        self.story.say("{} leaves the group", member.host.name)
+        self._remove(member)
 
     def released(self, member: "Member", partition: Partition) -> None:
         """Note that a member gave a partition up."""
-        if self.owners[partition] is member:
+        if self.owners.get(partition) is member:
             self.owners[partition] = None
             self._revoking.discard(partition)
             self.rebalance()
 
     def rebalance(self) -> None:
         """Move what must move: ask owners to give up, and hand out what is free."""
+        if self.weather.has("coordinator"):
+            if not self._away:
+                self._away = True
+                self.after(COORDINATOR_LOOK_S, self._back)
+            return
         target = self._target()
-        for partition, wanted in target.items():
-            owner = self.owners[partition]
-            if owner is wanted or wanted is None:
-                continue
-            if owner is None:
+        moving = [one for one, wanted in target.items() if wanted is not None and self.owners[one] is not wanted]
+        if self.scenario.eager and moving:
+            moving = [one for one, owner in self.owners.items() if owner is not None] or moving
+        for partition in moving:
+            owner, wanted = self.owners[partition], target.get(partition)
+            if owner is not None:
+                self._ask_back(owner, partition)
+            elif wanted is not None:
                 self.owners[partition] = wanted
                 wanted.changes.append(Change("assign", partition))
-            elif partition not in self._revoking:
-                self._revoking.add(partition)
-                owner.changes.append(Change("revoke", partition))
-                self.after(REBALANCE_S, self._overdue, owner, partition, owner.generation)
+
+    def _back(self) -> None:
+        self._away = False
+        self.rebalance()
+
+    def _ask_back(self, owner: "Member", partition: Partition) -> None:
+        if partition not in self._revoking:
+            self._revoking.add(partition)
+            owner.changes.append(Change("revoke", partition))
+            self.after(REBALANCE_S, self._overdue, owner, partition, owner.generation)
 
     def _remove(self, member: "Member") -> None:
         self._members.remove(member)
@@ -119,13 +140,15 @@ class Broker:
 
     def _target(self) -> "dict[Partition, Member | None]":
         """Spread partitions evenly, leaving them where they are as far as that goes."""
+        there = self.topics.partitions
         if not self._members:
-            return dict.fromkeys(self.owners)
-        most, more = divmod(len(self.owners), len(self._members))
+            return dict.fromkeys(there)
+        most, more = divmod(len(there), len(self._members))
         room = {member: most + (1 if n < more else 0) for n, member in enumerate(self._members)}
         target: dict[Partition, Member | None] = {}
         free: deque[Partition] = deque()
-        for partition, owner in self.owners.items():
+        for partition in there:
+            owner = self.owners[partition]
             if owner is not None and room.get(owner, 0) > 0:
                 target[partition] = owner
                 room[owner] -= 1
@@ -136,22 +159,76 @@ class Broker:
                 target[free.popleft()] = member
         return target
 
+    # Topics that change
+
+    def grow(self, topic: str) -> None:
+        """Add a partition; the group sees it when somebody looks."""
+        if self.topics.count(topic):
+            self.owners.setdefault(self.topics.grow(topic), None)
+            self.rebalance()
+
+    def delete(self, topic: str) -> list[Partition]:
+        """Delete a topic with the group's offsets of it; owners give its partitions up as they notice."""
+        gone = self.topics.delete(topic)
+        for partition in gone:
+            self.committed.pop(partition, None)
+            owner = self.owners[partition]
+            if owner is not None:
+                self._ask_back(owner, partition)
+        return gone
+
+    def create(self, partitions: list[Partition]) -> None:
+        self.topics.create(partitions)
+        self.rebalance()
+
     # Commits
 
-    def commit(self, member: "Member", tenure: Tenure, offset: int) -> str:
+    def choose(self, who: str, partition: Partition) -> Committed | None:
+        """Find where to begin: a choice that is not committed yet is committed first; None where that fails."""
+        if self.weather.has("coordinator") or partition not in self.topics.ends:
+            return None
+        commits = {one.number: at for one, at in self.committed.items() if one.topic == partition.topic}
+        count = self.topics.count(partition.topic)
+        choice = choose_start(partition.number, count, commits, self.scenario.start_from, 0)
+        if isinstance(choice.at, Offset):
+            return Committed(choice.at.offset, choice.note)
+        if self.weather.has("commits"):
+            return None
+        earliest = isinstance(choice.at, Earliest)
+        offset = self.topics.firsts[partition] if earliest else self.topics.stable(partition)
+        self.oracle.passed_over(partition, 0, offset, "before the chosen start")
+        self.story.say("{} chooses to begin {} at {}", who, partition, offset)
+        chosen = self.committed[partition] = Committed(offset, choice.note)
+        return chosen
+
+    def commit(self, member: "Member", tenure: Tenure, offset: int, note: str) -> str:
         """Take a commit, or name the error: a member that was evicted changes nothing."""
         if member.fenced or self.owners[tenure.partition] is not member:
             return "UNKNOWN_MEMBER_ID"
-        if self.weather.has("commits"):
+        return self.commit_unfenced(member.host.name, tenure, offset, note)
+
+    def commit_unfenced(self, who: str, tenure: Tenure, offset: int, note: str) -> str:
+        """Take a commit whoever owns the partition, as Kafka does where offsets are named in the call."""
+        partition = tenure.partition
+        if self.weather.has("commits") or self.weather.has("coordinator"):
             return "COORDINATOR_NOT_AVAILABLE"
-        if offset < self.committed.get(tenure.partition, 0):
-            self.story.violated("I2", f"{member.host.name} moves {tenure.partition} back to {offset}")
+        if self.oracle.logs.get(partition) is not tenure.log:
+            return "UNKNOWN_TOPIC_OR_PART"
+        held = self.committed.get(partition)
+        if held is not None and offset < held.offset:
+            self.story.violated("I2", f"{who} moves {partition} back from {held.offset} to {offset}")
+        if offset > self.topics.stable(partition):
+            self.story.violated("I2", f"{who} commits {partition}@{offset}, beyond its end")
         self.oracle.committed(tenure, offset)
-        self.committed[tenure.partition] = offset
-        self.story.say("{} commits {}@{}", member.host.name, tenure.partition, offset)
+        self.committed[partition] = Committed(offset, note)
+        self.story.say("{} commits {}@{}", who, partition, offset)
         return ""
 
-    @property
     def done(self) -> bool:
         """Whether everything is committed, to the very end of each log."""
-        return all(self.committed.get(partition, 0) == end for partition, end in self.maker.ends.items())
+        return all(self.at(partition) == end for partition, end in self.topics.ends.items())
+
+    def at(self, partition: Partition) -> int:
+        """The offset that the group has committed, 0 for none."""
+        held = self.committed.get(partition)
+        return 0 if held is None else held.offset

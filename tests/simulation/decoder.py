@@ -8,8 +8,8 @@ import msgspec
 from connector.domain.record import Record
 from connector.errors import SchemaMissing, SchemaUnavailable, Undecodable
 from connector.pipeline.decode import Ignored, UnknownSchema
+from tests.simulation.maker import KNOWN_SCHEMA, LATE_SCHEMA, MISSING_SCHEMA, NEW_SCHEMA
 from tests.simulation.oracle import Oracle
-from tests.simulation.records import KNOWN_SCHEMA, LATE_SCHEMA, MISSING_SCHEMA, NEW_SCHEMA
 from tests.simulation.sink import Happening
 from tests.simulation.story import Story
 from tests.simulation.weather import Weather

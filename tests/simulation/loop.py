@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Literal
 
@@ -22,7 +22,8 @@ class Host:
     """A process. Callbacks and tasks started in its context run only while it is up.
 
     Frozen, they wait; dead, they are kept aside and never run again, until at the end of all they are buried: run to
-    their end, while nothing outside listens to a process that is gone.
+    their end, while nothing outside listens to a process that is gone. A `fuse` counts down with each callback; at its
+    end `burnt` is called before the next one runs.
     """
 
     def __init__(self, name: str) -> None:
@@ -31,6 +32,9 @@ class Host:
         self.tasks: list[asyncio.Task[Any]] = []
         self.held: list[asyncio.Handle] = []
         self.thawed_s = -1.0
+        self.delivered = 0
+        self.fuse = 0
+        self.burnt: Callable[[], None] = lambda: None
         self.context = copy_context()
         self.context.run(_HOST.set, self)
 
@@ -102,6 +106,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if handle._cancelled:
                 continue
             host = handle._context.get(_HOST)
+            if host is not None and host.fuse:
+                host.fuse -= 1
+                if not host.fuse:
+                    host.burnt()
             if host is None or host.state == "up" or host.state == "buried":
                 handle._run()
             else:

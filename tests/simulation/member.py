@@ -1,4 +1,4 @@
-"""A member of the group as the flow sees it, with what the client library does behind it."""
+"""A member of the group as the flow sees it, with what the client library and our adapter do behind it."""
 
 import asyncio
 from collections import deque
@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from connector.domain.record import Partition, Record
 from connector.errors import KafkaFailed
-from connector.pipeline.consume import Assignment, CommitReport, Orders, Owner, Polled
+from connector.pipeline.consume import Assignment, CommitReport, Orders, OutOfRange, Owner, Polled
 from tests.simulation.broker import Broker, Change
 from tests.simulation.loop import Host
 from tests.simulation.records import Tenure
@@ -17,9 +17,12 @@ CALLBACK_SLACK_S = 1.0
 
 
 class Member:
-    """The `Consumer` of one process. Callbacks are awaited inside `poll` and `close`, which then do not return."""
+    """The `Consumer` of one process. Callbacks are awaited inside `poll` and `close`, which then do not return.
 
-    def __init__(self, broker: Broker, host: Host, owner: Owner) -> None:
+    `waiting` partitions have no start yet that is known and committed; `standing` ones are out of range.
+    """
+
+    def __init__(self, broker: Broker, host: Host, owner: Owner, on_out_of_range: str) -> None:
         self.host = host
         self.changes: deque[Change] = deque()
         self.fenced = False
@@ -27,6 +30,10 @@ class Member:
         self.generation = 0
         self._broker = broker
         self._owner = owner
+        self._on_out_of_range = on_out_of_range
+        self._waiting: set[Partition] = set()
+        self._standing: set[Partition] = set()
+        self._notes: dict[Partition, str] = {}
         self._tenures: dict[Partition, Tenure] = {}
         self._positions: dict[Partition, int] = {}
         self._ended: dict[Partition, int] = {}
@@ -48,10 +55,12 @@ class Member:
             available = any(self._available(partition) for partition in self._tenures)
             await asyncio.sleep(chance.uniform(0.0, 0.02) if available else chance.uniform(0.05, 0.5))
             await self._rebalance()
+            await self._take(sorted(self._waiting))
+            strayed = self._strayed()
             records = self._fetch()
             reports, self._reports = self._reports, []
             errors = ["transport"] if broker.weather.has("commits") and chance.random() < 0.3 else []
-            return Polled(records, self._ends(), (), errors, reports)
+            return Polled(records, self._ends(), strayed, errors, reports)
         finally:
             self._busy = False
             self._polled_s = broker.loop.time()
@@ -63,7 +72,7 @@ class Member:
         if self.fenced:
             await self._lose()
         else:
-            await self._give_up(list(self._tenures))
+            await self._give_up([*self._tenures, *sorted(self._waiting)])
         self._broker.leave(self)
         self._busy = False
 
@@ -96,20 +105,42 @@ class Member:
 
     # Records
 
+    def _readable(self, partition: Partition) -> bool:
+        there = self._broker.oracle.logs.get(partition) is self._tenures[partition].log
+        return there and partition not in self._paused and partition not in self._standing
+
     def _available(self, partition: Partition) -> bool:
-        if partition in self._paused:
+        if not self._readable(partition):
             return False
-        position, end = self._positions[partition], self._broker.maker.ends[partition]
+        position, end = self._positions[partition], self._broker.topics.stable(partition)
         return position < end or self._ended.get(partition) != end
+
+    def _strayed(self) -> list[OutOfRange]:
+        """Find partitions that are read below their log's begin: they stand still, or move on where that is set."""
+        found, topics = [], self._broker.topics
+        for partition in filter(self._readable, list(self._tenures)):
+            position, first = self._positions[partition], topics.firsts[partition]
+            if position >= first:
+                continue
+            self._broker.story.say("{} is at {}@{}, out of range", self.host.name, partition, position)
+            if self._on_out_of_range == "halt":
+                self._standing.add(partition)
+                found.append(OutOfRange(partition, position))
+            else:
+                to = first if self._on_out_of_range == "earliest" else topics.stable(partition)
+                self._broker.oracle.passed_over(partition, position, to, "out of range, and set to go on")
+                self._positions[partition] = to
+                self._tenures[partition].jumped += to - position
+        return found
 
     def _fetch(self) -> list[Record]:
         chance, broker = self._broker.chance, self._broker
-        partitions = [partition for partition in self._tenures if partition not in self._paused]
+        partitions = list(filter(self._readable, self._tenures))
         chance.shuffle(partitions)
         left = chance.randint(1, broker.scenario.largest_poll)
         records = []
         for partition in partitions:
-            fates = broker.fetch(partition, self._positions[partition], left)
+            fates = broker.topics.fetch(partition, self._positions[partition], left)
             left -= len(fates)
             if fates:
                 self._positions[partition] = fates[-1].record.offset + 1
@@ -125,22 +156,22 @@ class Member:
         """Check that no more is open than the span allows, but for what one more poll brings."""
         tenure.highest = highest
         scenario = self._broker.scenario
-        log, checked = self._broker.oracle.logs[tenure.partition], tenure.checked
+        log, checked = tenure.log, tenure.checked
         while checked < len(log) and log[checked].resolved_for(tenure):
             checked += 1
         first = log[checked].record.offset if checked < len(log) else highest + 1
-        slack = 2 * scenario.largest_poll * scenario.largest_gap
+        slack = 2 * scenario.largest_poll * scenario.largest_gap + tenure.jumped
         if highest - first > scenario.options.max_ahead + slack:
             text = f"{self.host.name} has {tenure.partition} open from {first} to {highest}"
             self._broker.story.violated("span", text)
 
     def _ends(self) -> dict[Partition, int]:
         """Return the positions of logs whose end was reached since it last was."""
-        reached = {}
-        for partition, position in self._positions.items():
-            end = self._broker.maker.ends[partition]
-            caught_up = not self._broker.fetch(partition, position, 1)
-            if partition not in self._paused and caught_up and self._ended.get(partition) != end:
+        reached, topics = {}, self._broker.topics
+        for partition in filter(self._readable, self._tenures):
+            end, position = topics.stable(partition), self._positions[partition]
+            caught_up = position >= topics.firsts[partition] and not topics.fetch(partition, position, 1)
+            if caught_up and self._ended.get(partition) != end:
                 self._ended[partition] = self._positions[partition] = reached[partition] = end
         return reached
 
@@ -159,21 +190,23 @@ class Member:
                 partitions.append(self.changes.popleft().partition)
             await asyncio.sleep(self._broker.chance.uniform(0.0, 0.1))
             if kind == "assign":
-                await self._take(partitions)
+                await self._take([*sorted(self._waiting), *partitions])
             else:
                 await self._give_up(partitions)
 
     async def _take(self, partitions: list[Partition]) -> None:
         broker = self._broker
-        mine = [partition for partition in partitions if broker.owners[partition] is self and not self.fenced]
-        if not mine:
-            return
-        starts = {partition: broker.committed.get(partition, 0) for partition in mine}
+        self._waiting = {one for one in partitions if broker.owners[one] is self and not self.fenced}
+        known = {one: at for one in sorted(self._waiting) if (at := broker.choose(self.host.name, one)) is not None}
+        starts = {partition: at.offset for partition, at in known.items()}
+        self._notes.update({partition: at.metadata for partition, at in known.items()})
         for partition, start in starts.items():
+            self._waiting.discard(partition)
             self._tenures[partition] = broker.oracle.begin(self.host, partition, start)
             self._positions[partition] = start
-        broker.story.say("{} is assigned {}", self.host.name, {str(one): at for one, at in starts.items()})
-        await self._owner.assigned(Assignment(CLUSTER, starts))
+        if starts:
+            broker.story.say("{} is assigned {}", self.host.name, {str(one): at for one, at in starts.items()})
+            await self._owner.assigned(Assignment(CLUSTER, starts))
 
     async def _give_up(self, partitions: Collection[Partition]) -> None:
         mine = [partition for partition in partitions if partition in self._tenures]
@@ -193,11 +226,13 @@ class Member:
             if refused and not self.fenced:
                 tenure.ended = "uncommitted"
             self._forget(partition)
+        self._waiting.difference_update(partitions)
         for partition in partitions:
             broker.released(self, partition)
 
     async def _lose(self) -> None:
         self.changes.clear()
+        self._waiting.clear()
         mine = list(self._tenures)
         for partition in mine:
             self._stored.pop(partition, None)
@@ -213,6 +248,7 @@ class Member:
         self._ended.pop(partition, None)
         self._stored.pop(partition, None)
         self._paused.discard(partition)
+        self._standing.discard(partition)
 
     # Behind the flow's back
 
@@ -227,9 +263,10 @@ class Member:
     def _commit(self, partition: Partition) -> str:
         """Commit what is stored, if anything is; a failed one is tried again with the next."""
         offset = self._stored.get(partition)
-        if offset is None or self._broker.committed.get(partition) == offset:
+        held = self._broker.committed.get(partition)
+        if offset is None or (held is not None and held.offset == offset):
             return ""
-        error = self._broker.commit(self, self._tenures[partition], offset)
+        error = self._broker.commit(self, self._tenures[partition], offset, self._notes[partition])
         self._reports.append(CommitReport(error, {partition: offset}))
         return error
 

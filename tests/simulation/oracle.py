@@ -33,12 +33,14 @@ class Oracle:
         self.fates: dict[int, Fate] = {}
         self.duplicates = 0
         self.sends = 0
+        self.moves = 0
         self._scenario = scenario
         self._story = story
         self._chains: defaultdict[Key, list[Fate]] = defaultdict(list)
         self._passed: defaultdict[Key, int] = defaultdict(int)
         self._places: dict[Fate, int] = {}
         self._tenures = 0
+        self._idents: dict[str, tuple[Fate, str]] = {}
         self._held: dict[tuple[Host, Partition], Tenure] = {}
 
     def produced(self, fate: Fate) -> None:
@@ -53,7 +55,8 @@ class Oracle:
 
     def begin(self, host: Host, partition: Partition, start: int) -> Tenure:
         self._tenures += 1
-        tenure = Tenure(self._tenures, host, partition, start, self.index(partition, start))
+        log = self.logs[partition]
+        tenure = Tenure(self._tenures, host, partition, log, start, self.index(log, start))
         self._held[host, partition] = tenure
         return tenure
 
@@ -63,22 +66,33 @@ class Oracle:
         if tenure.ended:
             return
         tenure.ended = "revoked" if how == "revoked" else "killed" if how == "killed" else "lost"
-        log = self.logs[tenure.partition]
-        for at in range(tenure.checked, len(log)):
-            if not log[at].resolved_for(tenure):
-                tenure.open_at = log[at].record.offset
-                break
+        left = (fate for fate in tenure.log[tenure.checked :] if not fate.resolved_for(tenure))
+        first = next(left, None)
+        tenure.open_at = None if first is None else first.record.offset
         self._story.say("{} ends {} ({}), stores {}", tenure.host.name, tenure.partition, how, final)
 
     def committed(self, tenure: Tenure, offset: int) -> None:
         """Check a commit that the broker takes: I2."""
-        log = self.logs[tenure.partition]
+        self.moves += 1
+        log = tenure.log
         while tenure.checked < len(log) and log[tenure.checked].record.offset < offset:
             fate = log[tenure.checked]
             if not fate.resolved_for(tenure):
                 self._story.violated("I2", f"{tenure.host.name} commits {offset} over unresolved {fate.place}")
                 return
             tenure.checked += 1
+
+    def passed_over(self, partition: Partition, from_offset: int, to_offset: int, why: str) -> None:
+        """Note that nobody owes what lies between: it was chosen so, or it is told loudly."""
+        self._story.say("{} passes over {} to {}: {}", partition, from_offset, to_offset, why)
+        for fate in self.logs[partition]:
+            if from_offset <= fate.record.offset < to_offset:
+                fate.gone = True
+
+    def cut_off(self, log: Iterable[Fate]) -> None:
+        """Note that a log is gone with its topic."""
+        for fate in log:
+            fate.gone = True
 
     # What is sent and taken
 
@@ -90,12 +104,17 @@ class Oracle:
         keys: set[Key] = set()
         sent = []
         for number, role, ident, body in entries:
-            fate = self.fates[number]
+            fate = self.fates.get(number)
+            if fate is None:
+                self._story.violated("I1", f"{host.name} sends record {number}, which was never to be read")
+                continue
             tenure = self._held.get((host, fate.record.partition))
             if tenure is None:
                 self._story.violated("handover", f"{host.name} sends {fate.place} after it gave the partition up")
             if fate.bodies.setdefault(role, (ident, body)) != (ident, body):
                 self._story.violated("I4", f"{fate.place} {role} is sent with another id or other bytes")
+            if self._idents.setdefault(ident, (fate, role)) != (fate, role):
+                self._story.violated("I4", f"{fate.place} {role} has the id of {self._idents[ident][0].place}")
             if role not in fate.roles or role != endpoint:
                 self._story.violated("I1", f"{fate.place} is sent as {role} to {endpoint}, wanted {fate.roles}")
             if fate.key is not None:
@@ -116,8 +135,10 @@ class Oracle:
         self._passed[fate.key] = max(at, self._passed[fate.key])
         before = [(earlier, one) for earlier in chain[at:place] if not earlier.settled for one in earlier.roles]
         own = fate.roles[: fate.roles.index(role)]
-        if fate.kind in POISON:
-            fate.refused.update(own)  # whatever came before in a bad record was given up by now
+        for one in own:
+            if fate.kind in POISON or (one not in fate.told and self._may_be_given_up(fate)):
+                fate.refused.add(one)  # whatever came before in this record was given up by now, so it gets a letter
+                fate.given_up.add(self._held.get((host, fate.record.partition)))
         before += [(fate, one) for one in own]
         for earlier, one in before:
             if one not in earlier.told and one not in earlier.refused and (earlier, one) not in ahead:
@@ -130,6 +151,7 @@ class Oracle:
         fate, tenure = one.fate, one.tenure
         if fate.kind in POISON:
             self._story.violated("model", f"the vendor takes {fate.place}")
+        self.moves += 1
         earlier = fate.taken.setdefault(one.role, [])
         if earlier:
             self.duplicates += 1
@@ -160,7 +182,10 @@ class Oracle:
             ended = one.tenure is None or one.tenure.ended
             one.fate.told[one.role] = None if ended else one.tenure
             if one.tenure is not None:
-                one.fate.heard.setdefault(one.tenure, set()).add(one.role)
+                roles = one.fate.heard.setdefault(one.tenure, set())
+                roles.add(one.role)
+                whole = len(roles) == len(one.fate.roles)
+                one.tenure.host.delivered += whole and not ended
         elif word == "bad":
             one.fate.refused.add(one.role)
         else:
@@ -176,7 +201,10 @@ class Oracle:
         notes = dict(letter.headers)
         partition = Partition(_text(notes, "topic"), int(_text(notes, "partition")))
         offset, reason = int(_text(notes, "offset")), _text(notes, "reason")
-        fate = self._at(partition, offset)
+        tenure = self._held.get((host, partition))
+        log = self.logs.get(partition, []) if tenure is None else tenure.log
+        at = self.index(log, offset)
+        fate = log[at] if at < len(log) and log[at].record.offset == offset else None
         if fate is None:
             self._story.violated("I1", f"{host.name} writes a letter of no record: {partition}@{offset}")
             return None
@@ -185,7 +213,6 @@ class Oracle:
         own = letter.headers[: len(record.headers)] == record.headers or trimmed in (b"headers", b"value")
         if letter.key != record.key or not own or (letter.value != record.value and trimmed != b"value"):
             self._story.violated("I1", f"the letter of {fate.place} does not hold its bytes")
-        tenure = self._held.get((host, partition))
         if tenure is None:
             self._story.violated("handover", f"{host.name} writes a letter of {fate.place} after it gave it up")
         if not self._may_be_lettered(fate, reason, now_ms):
@@ -197,6 +224,7 @@ class Oracle:
         """Note a letter in the topic; a second one needs a reason."""
         if tenure in fate.written:
             self._story.violated("I4", f"a second letter of {fate.place} though the first was acknowledged")
+        self.moves += 1
         fate.letters.append(tenure)
 
     def _may_be_lettered(self, fate: Fate, reason: str, now_ms: int) -> bool:
@@ -214,6 +242,9 @@ class Oracle:
             return fate.denied and (age_s > options.schema_grace_s or self._clocks_jump)
         return fate.kind in UNSENT or fate.kind in ("poison", "forbidden", "big")
 
+    def _may_be_given_up(self, fate: Fate) -> bool:
+        return fate.failures >= FAILURES_TO_EXHAUST or self._scenario.options.max_age_s is not None
+
     @property
     def _gives_up_ambiguous(self) -> bool:
         return self._scenario.options.ambiguous == "dead_letter" and not self._scenario.replay_safe
@@ -225,16 +256,12 @@ class Oracle:
     # The end
 
     def open(self) -> Iterable[Fate]:
-        """Return the records that have no end yet."""
-        return (fate for fate in self.fates.values() if not fate.resolved)
+        """Return the records that have no end yet; one that was given up in part owes a letter."""
+        return (fate for fate in self.fates.values() if not fate.resolved or fate.owes_letter)
 
-    def index(self, partition: Partition, offset: int) -> int:
-        return bisect_left(self.logs[partition], offset, key=lambda fate: fate.record.offset)
-
-    def _at(self, partition: Partition, offset: int) -> Fate | None:
-        log = self.logs.get(partition, [])
-        at = self.index(partition, offset) if log else 0
-        return log[at] if at < len(log) and log[at].record.offset == offset else None
+    @staticmethod
+    def index(log: Sequence[Fate], offset: int) -> int:
+        return bisect_left(log, offset, key=lambda fate: fate.record.offset)
 
 
 def _text(notes: Mapping[str, bytes | None], name: str) -> str:

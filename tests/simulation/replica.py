@@ -2,29 +2,45 @@
 
 import asyncio
 import random
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TypeVar
 
+from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from connector.errors import KafkaFailed
 from connector.observe.metrics import Metrics
+from connector.pipeline.consume import Consumer, Owner
+from connector.pipeline.dead_letter import Producer
 from connector.pipeline.flow import Flow
 from connector.pipeline.options import Outside
 from connector.sinks.contract import Sink
+from tests.simulation.broker import Broker
 from tests.simulation.decoder import Decoder, Registry
 from tests.simulation.letters import LetterProducer, LetterTopic
-from tests.simulation.loop import WORLD, Host, VirtualLoop
+from tests.simulation.loop import Host
 from tests.simulation.member import Member
 from tests.simulation.sink import SimulatedSink
 from tests.simulation.vendor import Vendor, VendorHttp
 
-if TYPE_CHECKING:
-    from connector.pipeline.consume import Consumer, Owner
-    from tests.simulation.broker import Broker
+T = TypeVar("T")
 
 EPOCH_MS = 1_700_000_000_000
 STOP_SLACK_S = 10.0
 MARGIN_S = 0.001
+
+
+def _right(part: T) -> T:
+    return part
+
+
+class Twist(Struct, frozen=True):
+    """What is deliberately wrong around each flow, to see whether it is noticed; by default nothing."""
+
+    sink: Callable[[SimulatedSink], Sink] = _right
+    producer: Callable[[LetterProducer], Producer] = _right
+    owner: Callable[[Owner], Owner] = _right
+    member: type[Member] = Member
 
 
 class VirtualClock:
@@ -45,9 +61,17 @@ class Replica:
     """A place for one process at a time."""
 
     def __init__(
-        self, name: str, loop: VirtualLoop, broker: "Broker", vendor: Vendor, topic: LetterTopic, registry: Registry
+        self,
+        name: str,
+        broker: Broker,
+        vendor: Vendor,
+        topic: LetterTopic,
+        registry: Registry,
+        twist: Twist,
     ) -> None:
+        loop = broker.loop
         self.clock = VirtualClock(loop)
+        self.on_out_of_range = broker.scenario.on_out_of_range
         self.host: Host | None = None
         self.hosts: list[Host] = []
         self._name = name
@@ -56,7 +80,9 @@ class Replica:
         self._vendor = vendor
         self._topic = topic
         self._registry = registry
+        self._twist = twist
         self._flow: Flow | None = None
+        self._counts = CollectorRegistry()
         self._member: Member | None = None
         self._stopping = False
 
@@ -70,6 +96,7 @@ class Replica:
         host = self.host = Host(f"{self._name}.{len(self.hosts) + 1}")
         self.hosts.append(host)
         self._stopping = False
+        self._counts = CollectorRegistry()
         http = VendorHttp(self._vendor, host)
         self._flow = self._make(host, http)
         self._broker.story.say("{} starts", host.name)
@@ -86,14 +113,26 @@ class Replica:
         within_s = self._broker.scenario.options.drain_s + STOP_SLACK_S
         self._broker.after(within_s, self._overdue, host, self._loop.time())
 
-    def kill(self, steps: int = 0) -> None:
-        """End the process between two callbacks; `steps` rounds of the loop from now."""
-        if steps > 0:
-            self._loop.call_soon(self.kill, steps - 1, context=WORLD)
-            return
+    def kill(self, steps: int, then: Callable[[], object]) -> None:
+        """End the process between two of its callbacks, that many from now."""
         host = self.host
-        if host is None:
+        if host is None or host.fuse:
+            then()
             return
+
+        def burnt() -> None:
+            if self.host is host:
+                self._end(host)
+            then()
+
+        host.burnt, host.fuse = burnt, steps
+
+    def spare(self) -> None:
+        """Kill it no more."""
+        if self.host is not None:
+            self.host.fuse = 0
+
+    def _end(self, host: Host) -> None:
         self._broker.story.say("{} is killed", host.name)
         host.state = "dead"
         self.host = None
@@ -129,21 +168,22 @@ class Replica:
 
     def _make(self, host: Host, http: VendorHttp) -> Flow:
         scenario = self._broker.scenario
-        sink: Sink = SimulatedSink(scenario.shape, scenario.endpoints, scenario.replay_safe)
+        sink = self._twist.sink(SimulatedSink(scenario.shape, scenario.endpoints, scenario.replay_safe))
         outside = Outside(
             decoder=Decoder(self._registry),
             http=http,
-            producer=LetterProducer(self._topic, host, self.clock.now_ms),
+            producer=self._twist.producer(LetterProducer(self._topic, host, self.clock.now_ms)),
             clock=self.clock,
             chance=random.Random(f"{scenario.seed}/{host.name}"),
             reload=lambda: sink,
         )
         topics = sorted({partition.topic for partition in scenario.partitions})
-        return Flow(sink, scenario.options, outside, Metrics(CollectorRegistry()).flow(sink.name, topics))
+        metrics = Metrics(self._counts).flow(sink.name, topics)
+        return Flow(sink, scenario.options, outside, metrics)
 
     async def _run(self, host: Host, flow: Flow, http: VendorHttp) -> None:
-        def join(owner: "Owner") -> "Consumer":
-            self._member = Member(self._broker, host, owner)
+        def join(owner: Owner) -> Consumer:
+            self._member = self._twist.member(self._broker, host, self._twist.owner(owner), self.on_out_of_range)
             return self._member
 
         story = self._broker.story
@@ -152,10 +192,25 @@ class Replica:
         except KafkaFailed as failure:
             story.violated("end", f"{host.name} ends by {failure}")
         http.close()
+        left = [task for task in host.tasks if not task.done() and task is not asyncio.current_task()]
+        if left:
+            story.violated("I9", f"{host.name} ends and leaves {len(left)} tasks: {left[:2]}")
+        counted = self._counted("delivered")
+        if counted != host.delivered:
+            story.violated("I8", f"{host.name} counts {counted:g} records as delivered, in truth {host.delivered}")
         story.say("{} has ended", host.name)
         if not self._stopping:
             story.violated("end", f"{host.name} ends without being asked to")
         self._broker.after(MARGIN_S, self._left, host)
+
+    def _counted(self, outcome: str) -> float:
+        """Sum over topics what this process has counted as resolved in that way."""
+        samples = (sample for family in self._counts.collect() for sample in family.samples)
+        return sum(
+            sample.value
+            for sample in samples
+            if sample.name == "connector_records_resolved_total" and sample.labels["outcome"] == outcome
+        )
 
     def _left(self, host: Host) -> None:
         if self.host is host:

@@ -8,14 +8,51 @@ from msgspec import Struct
 
 from connector.domain.record import Partition
 from connector.pipeline.options import Options, RouteOptions
+from connector.pipeline.start import Earliest, Latest, StartFrom
 from connector.sinks.contract import Endpoint, Limits
 from tests.simulation.sink import ITEM_BYTES, Shape, make_endpoints
 
-Theme = Literal["calm", "vendor", "letters", "crashes", "storm", "everything"]
-WindowKind = Literal["down", "refusing", "hanging", "limited", "unauthorised", "slow", "registry", "letters", "commits"]
-DeedKind = Literal["kill", "stop", "freeze", "evict", "leave", "join", "clock"]
+Theme = Literal["calm", "vendor", "letters", "crashes", "storm", "topics", "ageing", "everything"]
+WindowKind = Literal[
+    "down", "refusing", "hanging", "limited", "unauthorised", "slow", "registry", "letters", "commits", "coordinator"
+]
+DeedKind = Literal[
+    "kill", "stop", "freeze", "evict", "leave", "clock", "commit", "abort", "retention", "grow", "remake"
+]
 
-THEMES: tuple[Theme, ...] = ("calm", "vendor", "letters", "crashes", "storm", "everything")
+THEMES: tuple[Theme, ...] = ("calm", "vendor", "letters", "crashes", "storm", "topics", "ageing", "everything")
+
+WINDOWS: Mapping[Theme, tuple[WindowKind, ...]] = {
+    "calm": (),
+    "vendor": ("down", "refusing", "hanging", "limited", "unauthorised", "slow"),
+    "letters": ("letters", "registry", "unauthorised", "commits"),
+    "crashes": ("commits", "down", "slow", "coordinator"),
+    "storm": ("commits", "slow", "hanging", "limited", "coordinator"),
+    "topics": ("commits", "down", "slow"),
+    "ageing": ("down", "refusing"),
+    "everything": (
+        "down",
+        "refusing",
+        "hanging",
+        "limited",
+        "unauthorised",
+        "slow",
+        "registry",
+        "letters",
+        "commits",
+        "coordinator",
+    ),
+}
+DEEDS: Mapping[Theme, tuple[DeedKind, ...]] = {
+    "calm": ("stop", "leave"),
+    "vendor": ("stop",),
+    "letters": ("kill", "stop"),
+    "crashes": ("kill",),
+    "storm": ("stop", "leave", "freeze", "evict", "kill"),
+    "topics": ("commit", "abort", "retention", "retention", "grow", "remake", "stop", "kill"),
+    "ageing": ("stop",),
+    "everything": ("kill", "stop", "leave", "freeze", "evict", "clock", "commit", "abort", "retention", "grow"),
+}
 
 SKIPPED = ("tombstone", "ignored", "denied", "elsewhere", "unwanted")
 UNSENT = ("undecodable", "untranslatable", "missing_schema", "oversize")
@@ -33,21 +70,30 @@ class Window(Struct, frozen=True):
 
 
 class Deed(Struct, frozen=True):
-    """Something done to a process. Units: seconds; `for_s` how long it lasts, or how far a clock jumps."""
+    """Something done to a process or to a topic. `whom` numbers it.
+
+    Units: seconds; `for_s` how long it lasts, or how far a clock jumps. `commit` and `abort` are transactions by their
+    end; a `remake` deletes a topic, and makes it anew once nobody can still hold it.
+    """
 
     kind: DeedKind
     at_s: float
-    replica: int
+    whom: int
     for_s: float = 0.0
 
 
 class Vendor(Struct, frozen=True):
-    """How the vendor behaves outside of windows: weights of what a request comes to, and latency."""
+    """How the vendor behaves outside of windows: weights of what a request comes to, latency, quota, sizes.
+
+    Units: requests a second; `quota` None for none. `heavy`: of latencies some are far beyond the others.
+    """
 
     mix: Mapping[str, float]
     latency_s: tuple[float, float]
+    heavy: bool
     most_bytes: int
     item_later: float
+    quota: float | None
 
 
 class Scenario(Struct, frozen=True):
@@ -70,6 +116,9 @@ class Scenario(Struct, frozen=True):
     deeds: tuple[Deed, ...]
     vendor: Vendor
     session_s: float
+    eager: bool
+    start_from: StartFrom
+    on_out_of_range: Literal["halt", "earliest", "latest"]
     commit_every_s: float
     largest_gap: int
     largest_poll: int
@@ -78,35 +127,44 @@ class Scenario(Struct, frozen=True):
     def calm(self) -> bool:
         return self.theme == "calm"
 
+    @property
+    def remade(self) -> bool:
+        """Whether a topic is made anew, and so repeats its offsets."""
+        return any(deed.kind == "remake" for deed in self.deeds)
+
 
 def draw(seed: int) -> Scenario:
     """Draw the scenario of a seed."""
     chance = random.Random(f"{seed}/scenario")
     theme = chance.choice(THEMES)
     shape: Shape = chance.choice(("plain", "items", "two", "merged"))
-    quiet_s = chance.uniform(5, 45)
+    quiet_s = chance.uniform(30, 60) if theme == "ageing" else chance.uniform(5, 45)
     replicas = chance.choice((1, 2, 2, 3))
     kinds = _kinds(theme, chance)
     topics = [f"t{n}" for n in range(chance.choice((1, 1, 2)))]
     partitions = tuple(Partition(topic, n) for topic in topics for n in range(chance.randint(1, 4)))
+    options, session_s = _options(theme, kinds, chance), chance.uniform(4, 10)
     return Scenario(
         seed=seed,
         theme=theme,
         shape=shape,
         endpoints=_endpoints(theme, shape, chance),
         replay_safe=chance.random() < 0.7,
-        options=_options(theme, kinds, chance),
+        options=options,
         partitions=partitions,
         replicas=replicas,
-        records=chance.randint(40, 250),
+        records=chance.randint(150, 300) if theme == "ageing" else chance.randint(40, 200),
         keys=chance.choice((10, 50) if needs_company(kinds) else (1, 3, 10, 50)),
         kinds=kinds,
-        produce_s=chance.uniform(0, quiet_s),
+        produce_s=quiet_s if theme == "ageing" else chance.uniform(0, quiet_s),
         quiet_s=quiet_s,
         windows=_windows(theme, quiet_s, chance),
-        deeds=_deeds(theme, quiet_s, replicas, chance),
+        deeds=_deeds(theme, quiet_s, options.drain_s + session_s, replicas, chance),
         vendor=_vendor(theme, chance),
-        session_s=chance.uniform(4, 10),
+        session_s=session_s,
+        eager=chance.random() < 0.25,
+        start_from=Latest() if chance.random() < 0.2 else Earliest(),
+        on_out_of_range=chance.choice(("halt", "halt", "earliest", "latest")),
         commit_every_s=chance.choice((0.2, 1.0, 5.0)),
         largest_gap=chance.choice((1, 1, 3, 20)),
         largest_poll=chance.choice((1, 5, 20, 100)),
@@ -123,6 +181,8 @@ def _kinds(theme: Theme, chance: random.Random) -> dict[str, float]:
     kinds = {"good": 100.0}
     if theme == "calm":
         return kinds | dict.fromkeys(SKIPPED, 3.0)
+    if theme == "ageing":
+        return kinds
     few = 6 if theme in ("letters", "everything") else 2
     for kind in chance.sample(RARE, few):
         kinds[kind] = chance.uniform(0.5, 3.0)
@@ -139,7 +199,7 @@ def _options(theme: Theme, kinds: Mapping[str, float], chance: random.Random) ->
         lanes=chance.randint(1, 8),
         budget_bytes=8 << 20,
         max_ahead=100_000 if roomy else chance.choice((10, 30, 100, 100_000)),
-        max_age_s=chance.uniform(5, 60) if theme == "everything" and chance.random() < 0.2 else None,
+        max_age_s=_max_age_s(theme, chance),
         drain_s=60.0 if theme == "calm" else chance.choice((0.5, 3.0, 10.0)),
         park_s=chance.choice((5.0, 20.0, 60.0)),
         ambiguous="dead_letter" if theme != "calm" and chance.random() < 0.15 else "resend",
@@ -149,6 +209,12 @@ def _options(theme: Theme, kinds: Mapping[str, float], chance: random.Random) ->
         retry_longest_s=chance.choice((2.0, 10.0, 60.0)),
         route=RouteOptions(deny=("denied",)),
     )
+
+
+def _max_age_s(theme: Theme, chance: random.Random) -> float | None:
+    if theme == "ageing":
+        return chance.uniform(3, 10)
+    return chance.uniform(5, 60) if theme == "everything" and chance.random() < 0.2 else None
 
 
 def _endpoints(theme: Theme, shape: Shape, chance: random.Random) -> dict[str, Endpoint]:
@@ -176,52 +242,35 @@ def _vendor(theme: Theme, chance: random.Random) -> Vendor:
         for fault in chance.sample(faults, chance.randint(1, 5)):
             mix[fault] = chance.choice((1.0, 5.0, 20.0))
     most_bytes = chance.choice((2_000, 10_000)) if theme in ("letters", "everything") else 1 << 20
-    return Vendor(mix, (0.01, slow), most_bytes, 0.0 if theme == "calm" else chance.choice((0.0, 0.1)))
+    quota = chance.choice((None, None, 10.0, 40.0)) if theme in ("vendor", "storm", "everything") else None
+    later = 0.0 if theme == "calm" else chance.choice((0.0, 0.1))
+    return Vendor(mix, (0.01, slow), theme != "calm" and chance.random() < 0.3, most_bytes, later, quota)
 
 
 def _windows(theme: Theme, quiet_s: float, chance: random.Random) -> tuple[Window, ...]:
-    if theme == "calm":
-        return ()
-    kinds: dict[Theme, tuple[WindowKind, ...]] = {
-        "vendor": ("down", "refusing", "hanging", "limited", "unauthorised", "slow"),
-        "letters": ("letters", "registry", "unauthorised", "commits"),
-        "crashes": ("commits", "down", "slow"),
-        "storm": ("commits", "slow", "hanging", "limited"),
-        "everything": (
-            "down",
-            "refusing",
-            "hanging",
-            "limited",
-            "unauthorised",
-            "slow",
-            "registry",
-            "letters",
-            "commits",
-        ),
-    }
     made = []
-    for _ in range(chance.randint(0, 4)):
+    for _ in range(chance.randint(0, 4) if WINDOWS[theme] else 0):
         from_s = chance.uniform(0, quiet_s)
-        to_s = min(quiet_s, from_s + chance.uniform(0.5, 20))
-        made.append(Window(chance.choice(kinds[theme]), from_s, to_s, chance.choice((0.0, 0.0, 1.0, 5.0, 12.0))))
+        lasts_s = chance.uniform(10, 30) if theme == "ageing" else chance.uniform(0.5, 20)
+        to_s = min(quiet_s, from_s + lasts_s)
+        made.append(Window(chance.choice(WINDOWS[theme]), from_s, to_s, chance.choice((0.0, 0.0, 1.0, 5.0, 12.0))))
     # Credentials that fail, work and fail again look like a refusal of content; so they fail once.
     refused = [window for window in made if window.kind == "unauthorised"]
     return tuple(window for window in made if window not in refused[1:])
 
 
-def _deeds(theme: Theme, quiet_s: float, replicas: int, chance: random.Random) -> tuple[Deed, ...]:
-    kinds: dict[Theme, tuple[DeedKind, ...]] = {
-        "calm": ("stop", "leave"),
-        "vendor": ("stop",),
-        "letters": ("kill", "stop"),
-        "crashes": ("kill",),
-        "storm": ("stop", "leave", "freeze", "evict", "kill"),
-        "everything": ("kill", "stop", "leave", "freeze", "evict", "clock"),
-    }
-    most = 8 if theme == "storm" else 3
+def _deeds(theme: Theme, quiet_s: float, held_s: float, replicas: int, chance: random.Random) -> tuple[Deed, ...]:
+    """Draw what is done; `held_s` is how long a process may hold what it was asked to give up."""
     made = []
-    for _ in range(chance.randint(0, most)):
-        kind = chance.choice(kinds[theme])
+    for _ in range(chance.randint(0, 8 if theme == "storm" else 4)):
+        kind = chance.choice(DEEDS[theme])
         for_s = chance.choice((-3600.0, -5.0, 5.0, 3600.0)) if kind == "clock" else chance.uniform(0.1, 20)
-        made.append(Deed(kind, chance.uniform(0, quiet_s), chance.randrange(replicas), for_s))
+        if kind == "remake":
+            for_s = held_s + chance.uniform(5, 10)
+        deed = Deed(kind, chance.uniform(0, quiet_s), chance.randrange(6), for_s)
+        made.append(deed)
+        if kind == "retention":
+            # What is cut off matters to who comes to it anew.
+            at_s = min(quiet_s, deed.at_s + chance.uniform(0, 1))
+            made += [Deed("kill", at_s, whom, chance.uniform(0.1, 5)) for whom in range(replicas)]
     return tuple(sorted(made, key=lambda deed: deed.at_s))

@@ -19,6 +19,7 @@ from tests.simulation.story import Story
 from tests.simulation.weather import Weather
 
 RETRY_AFTER_S = (0.0, 0.5, 3.0)
+BURST_S = 0.5
 
 
 class Answer(Struct, frozen=True):
@@ -39,6 +40,8 @@ class Vendor:
         self._weather = weather
         self._chance = random.Random(f"{scenario.seed}/vendor")
         self._faults = True
+        self._tokens = 0.0
+        self._counted_s = 0.0
 
     def calm_down(self) -> None:
         """Answer properly from now on; what is bad stays bad."""
@@ -47,7 +50,10 @@ class Vendor:
     def travel_s(self) -> float:
         shortest, longest = self.scenario.vendor.latency_s
         slow = 10.0 if self._weather.has("slow") else 1.0
-        return slow * self._chance.uniform(shortest, longest) / 2
+        drawn_s = self._chance.uniform(shortest, longest)
+        if self._faults and self.scenario.vendor.heavy:
+            drawn_s *= self._chance.paretovariate(1.2)
+        return slow * drawn_s / 2
 
     def connects(self) -> bool:
         """Whether a connection can be made at all."""
@@ -67,12 +73,12 @@ class Vendor:
             asks = {"retry-after": str(self._chance.choice(RETRY_AFTER_S))} if fault.endswith("after") else {}
             return Answer(HttpResponse(int(fault[:3]), asks), ["failed"] * whole)
         if fault.startswith("lost") or fault == "garbage_lost":
-            return self._mute(fault, whole)
+            return self._mute(fault, whole, words)
         for one, word in zip(sent, words, strict=True):
             if word == "ok":
                 self.oracle.taken(one)
         if fault != "ok":
-            return self._mute(fault, whole)
+            return self._mute(fault, whole, words)
         return Answer(HttpResponse(200, {}, encode(words) if itemised else b'{"ok": true}'), words)
 
     def _refusal(self, body: bytes, sent: Sequence[Sent], endpoint: str) -> HttpResponse | None:
@@ -80,6 +86,8 @@ class Vendor:
         weather = self._weather
         if window := weather.find("unauthorised"):
             return HttpResponse(401)
+        if self._over_quota():
+            return HttpResponse(429, self._chance.choice(({}, {"retry-after": "1"})))
         if window := weather.find("down") or weather.find("limited"):
             asks = {"retry-after": f"{window.retry_after_s:g}"} if window.retry_after_s else {}
             return HttpResponse(503 if window.kind == "down" else 429, asks)
@@ -96,6 +104,18 @@ class Vendor:
             return HttpResponse(400)
         return None
 
+    def _over_quota(self) -> bool:
+        """Spend one request of the quota, which faults or their end do not change."""
+        rate, now_s = self.scenario.vendor.quota, self._weather.now_s
+        if rate is None:
+            return False
+        self._tokens = min(rate * BURST_S, self._tokens + (now_s - self._counted_s) * rate)
+        self._counted_s = now_s
+        if self._tokens < 1.0:
+            return True
+        self._tokens -= 1.0
+        return False
+
     def _judged(self, one: Sent) -> str:
         if one.fate.kind == "poison":
             return "bad"
@@ -111,17 +131,18 @@ class Vendor:
         mix = self.scenario.vendor.mix
         return self._chance.choices(list(mix), list(mix.values()))[0]
 
-    @staticmethod
-    def _mute(fault: str, whole: int) -> Answer:
-        """Leave the asker in the dark: no reply at all, a reset, or a body that says nothing."""
-        words = ["ambiguous"] * whole
+    def _mute(self, fault: str, whole: int, words: Sequence[str]) -> Answer:
+        """Leave the asker in the dark: no reply at all, a reset, or a body that does not say what became of each."""
+        told = ["ambiguous"] * whole
         if fault.endswith("silent"):
-            return Answer(None, words)
+            return Answer(None, told)
         if fault.endswith("reset"):
-            return Answer(None, words, Ambiguous("reset"))
+            return Answer(None, told, Ambiguous("reset"))
         if fault == "not_sent":
-            return Answer(None, words, NotSent("reset"))
-        return Answer(HttpResponse(200, {}, b"<html>"), words)
+            return Answer(None, told, NotSent("reset"))
+        whole_reply = encode(words)
+        bodies = (b"<html>", b"", b"[]", whole_reply[:-1], encode([*words, "ok"]), encode(["new"] * whole))
+        return Answer(HttpResponse(200, {}, self._chance.choice(bodies)), told)
 
 
 class VendorHttp:

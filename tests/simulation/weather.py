@@ -12,6 +12,10 @@ class Weather:
         self._windows = windows
         self._loop = loop
 
+    @property
+    def now_s(self) -> float:
+        return self._loop.time()
+
     def find(self, kind: WindowKind) -> Window | None:
         now_s = self._loop.time()
         return next((one for one in self._windows if one.kind == kind and one.from_s <= now_s < one.to_s), None)

@@ -12,18 +12,22 @@ from connector.domain.record import Partition
 from tests.simulation.broker import Broker
 from tests.simulation.decoder import Registry
 from tests.simulation.letters import LetterTopic
-from tests.simulation.loop import Stuck, VirtualLoop
+from tests.simulation.loop import Host, Stuck, VirtualLoop
 from tests.simulation.oracle import Oracle
-from tests.simulation.replica import EPOCH_MS, Replica
-from tests.simulation.scenario import Deed, Scenario, draw, needs_company
+from tests.simulation.replica import EPOCH_MS, Replica, Twist
+from tests.simulation.scenario import Deed, Scenario, needs_company
 from tests.simulation.story import Story, Violation
 from tests.simulation.vendor import Vendor
 from tests.simulation.weather import Weather
 
+Tell = Callable[[str], None]
+
+RIGHT = Twist()
 SETTLE_S = 900.0
+STANDSTILL_S = 130.0
 LOOK_S = 1.0
 TRICKLE_S = 4.0
-MOST_STEPS_TO_KILL = 12
+MOST_STEPS_TO_KILL = 300
 
 
 class Result(Struct, frozen=True):
@@ -40,7 +44,7 @@ class Result(Struct, frozen=True):
 class World:
     """The broker, the vendor and the processes of one scenario."""
 
-    def __init__(self, scenario: Scenario, loop: VirtualLoop, tell: Callable[[str], None] | None) -> None:
+    def __init__(self, scenario: Scenario, loop: VirtualLoop, tell: Tell | None, twist: Twist) -> None:
         self.scenario = scenario
         self.loop = loop
         self.story = Story(loop, tell)
@@ -52,11 +56,12 @@ class World:
         registry_chance = random.Random(f"{scenario.seed}/registry")
         registry = Registry(registry_chance, scenario.quiet_s, self.oracle, self.story, weather)
         self.replicas = [
-            Replica(f"r{n}", loop, self.broker, self.vendor, self.topic, registry) for n in range(scenario.replicas)
+            Replica(f"r{n}", self.broker, self.vendor, self.topic, registry, twist) for n in range(scenario.replicas)
         ]
         self._chance = random.Random(f"{scenario.seed}/deeds")
         self._over = False
         self._trickled = 0
+        self._absent: set[str] = set()
 
     async def run(self) -> None:
         scenario, loop = self.scenario, self.loop
@@ -72,7 +77,7 @@ class World:
                 await self._settled()
                 await self._stopped()
         except TimeoutError:
-            self.story.violated("I5", self._unfinished())
+            self.story.violated("I5", f"not settled after {SETTLE_S:.0f} s: {self._unfinished()}")
 
     def _produce(self) -> None:
         scenario, chance = self.scenario, random.Random(f"{self.scenario.seed}/times")
@@ -82,10 +87,10 @@ class World:
             self.loop.call_at(at_s, self._record)
         for partition in scenario.partitions:
             if chance.random() < 0.2:
-                self.loop.call_at(scenario.produce_s + 0.5, self.broker.maker.trail, partition, chance.randint(1, 3))
+                self.loop.call_at(scenario.produce_s + 0.5, self.broker.topics.trail, partition, chance.randint(1, 3))
 
     def _record(self) -> None:
-        self.broker.produce(EPOCH_MS + round(self.loop.time() * 1000))
+        self.broker.topics.produce(EPOCH_MS + round(self.loop.time() * 1000))
 
     def _quiet(self) -> None:
         """End all faults; every process runs on, and a trickle of good records shows that the vendor lives."""
@@ -95,22 +100,27 @@ class World:
         for replica in self.replicas:
             self.loop.call_later(self.scenario.options.drain_s + 20.0, self._start, replica)
             self._start(replica)
+            replica.spare()
+            if self.scenario.on_out_of_range == "halt" and any(one.kind == "retention" for one in self.scenario.deeds):
+                self.story.say("the operator has partitions out of range go on from what is left")
+                replica.on_out_of_range = "earliest"
+                self._restart(replica, replica.host)
         if needs_company(self.scenario.kinds):
-            self._trickle(dict(self.broker.maker.ends))
+            self._trickle(dict(self.broker.topics.ends))
 
     def _trickle(self, ends: Mapping[Partition, int]) -> None:
         """Go on until what lies below these offsets is committed."""
-        if any(self.broker.committed.get(partition, 0) < end for partition, end in ends.items()):
-            partition = self.scenario.partitions[self._trickled % len(ends)]
+        if any(self.broker.at(partition) < end for partition, end in ends.items()):
+            partition = list(ends)[self._trickled % len(ends)]
             self._trickled += 1
-            self.broker.produce(EPOCH_MS + round(self.loop.time() * 1000), partition)
+            self.broker.topics.produce(EPOCH_MS + round(self.loop.time() * 1000), partition)
             self.loop.call_later(TRICKLE_S, self._trickle, ends)
 
     def _do(self, deed: Deed) -> None:
-        replica = self.replicas[deed.replica]
+        replica = self.replicas[deed.whom % len(self.replicas)]
         if deed.kind == "kill":
-            replica.kill(self._chance.randrange(MOST_STEPS_TO_KILL))
-            self.loop.call_later(deed.for_s, self._start, replica)
+            steps = self._chance.randint(1, MOST_STEPS_TO_KILL)
+            replica.kill(steps, lambda: self.loop.call_later(deed.for_s, self._start, replica))
         elif deed.kind in ("stop", "leave"):
             replica.stop()
             self.loop.call_later(deed.for_s if deed.kind == "leave" else 0.1, self._again, replica)
@@ -119,13 +129,43 @@ class World:
         elif deed.kind == "evict":
             replica.evict()
         elif deed.kind == "clock":
-            self.story.say("the clock of replica {} jumps by {} s", deed.replica, deed.for_s)
+            self.story.say("the clock of replica {} jumps by {} s", deed.whom, deed.for_s)
             replica.clock.jumped_s += deed.for_s
+        else:
+            self._do_to_topic(deed)
+
+    def _do_to_topic(self, deed: Deed) -> None:
+        broker, loop, topics = self.broker, self.loop, self.broker.topics
+        partition = self.scenario.partitions[deed.whom % len(self.scenario.partitions)]
+        if deed.kind in ("commit", "abort"):
+            topics.begin(partition)
+            ends_s = min(loop.time() + deed.for_s, self.scenario.quiet_s)
+            loop.call_at(ends_s, lambda: topics.finish(partition, aborted=deed.kind == "abort"))
+        elif deed.kind == "retention":
+            topics.retain(partition, broker.at(partition))
+        elif deed.kind == "grow":
+            broker.grow(partition.topic)
+        elif deed.kind == "remake" and topics.count(partition.topic):
+            gone = broker.delete(partition.topic)
+            self._absent.add(partition.topic)
+            loop.call_later(deed.for_s, self._remake, partition.topic, gone)
+
+    def _remake(self, topic: str, partitions: list[Partition]) -> None:
+        self.broker.create(partitions)
+        self._absent.discard(topic)
 
     def _again(self, replica: Replica) -> None:
         """Start it once it has ended."""
         if replica.running:
             self.loop.call_later(LOOK_S, self._again, replica)
+        else:
+            self._start(replica)
+
+    def _restart(self, replica: Replica, host: Host | None) -> None:
+        """Have it end properly, though it may be frozen for now, and start it once it has."""
+        if replica.host is host and host is not None:
+            replica.stop()
+            self.loop.call_later(LOOK_S, self._restart, replica, host)
         else:
             self._start(replica)
 
@@ -136,7 +176,12 @@ class World:
     async def _settled(self) -> None:
         """Wait until everything produced is resolved and committed, or an invariant broke."""
         broken = await self._broken_within(self.scenario.quiet_s + LOOK_S)
-        while not broken and (any(self.oracle.open()) or not self.broker.done):
+        moves, moved_s = -1, self.loop.time()
+        while not broken and (self._absent or any(self.oracle.open()) or not self.broker.done()):
+            if moves != self.oracle.moves:
+                moves, moved_s = self.oracle.moves, self.loop.time()
+            elif self.loop.time() - moved_s > STANDSTILL_S:
+                self.story.violated("I5", f"nothing moves since {moved_s:.0f} s: {self._unfinished()}")
             broken = await self._broken_within(LOOK_S)
 
     async def _stopped(self) -> None:
@@ -156,15 +201,15 @@ class World:
 
     def _unfinished(self) -> str:
         fates = [fate.place for fate in self.oracle.open()]
-        behind = {str(one): (self.broker.committed.get(one), end) for one, end in self.broker.maker.ends.items()}
+        behind = {str(one): (self.broker.at(one), end) for one, end in self.broker.topics.ends.items()}
         running = [replica.host.name for replica in self.replicas if replica.host]
-        return f"{len(fates)} records open after {SETTLE_S:.0f} s: {fates[:5]}; committed of {behind}; up: {running}"
+        return f"{len(fates)} records open: {fates[:5]}; committed of {behind}; up: {running}"
 
 
-def run(seed: int, tell: Callable[[str], None] | None = None) -> Result:
-    """Run one seed from start to end."""
+def run(scenario: Scenario, tell: Tell | None = None, twist: Twist = RIGHT) -> Result:
+    """Run a scenario from start to end."""
     loop = VirtualLoop()
-    world = World(draw(seed), loop, tell)
+    world = World(scenario, loop, tell, twist)
     loop.set_exception_handler(lambda _, context: _failed(world, context))
     structlog.configure(processors=[_logged(world)], cache_logger_on_first_use=False)
     try:
@@ -174,7 +219,9 @@ def run(seed: int, tell: Callable[[str], None] | None = None) -> Result:
     finally:
         _bury(world)
     story, oracle = world.story, world.oracle
-    return Result(seed, tuple(story.violations), loop.time(), len(oracle.fates), oracle.sends, oracle.duplicates)
+    return Result(
+        scenario.seed, tuple(story.violations), loop.time(), len(oracle.fates), oracle.sends, oracle.duplicates
+    )
 
 
 def _failed(world: World, context: dict[str, Any]) -> None:

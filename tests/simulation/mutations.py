@@ -1,0 +1,207 @@
+"""Twelve defects on purpose: the simulation is worth what it notices.
+
+Each is put in from outside. Most stand between a flow and what is around it (`Twist`): a sink, a producer, an owner or
+a member of the group that does one thing wrong. Where the defect is one of a stage that only the flow itself makes,
+a subclass of that stage takes its name in the module that makes it (`parts`), and the real code does the rest.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+from unittest.mock import patch
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from connector.domain.exchange import HttpRequest, HttpResponse
+from connector.domain.outcome import Delivered
+from connector.domain.record import Partition
+from connector.pipeline.acknowledge import Ledger, OpenRecord
+from connector.pipeline.aside import Asides
+from connector.pipeline.consume import Assignment, Orders, OutOfRange, Owner, Polled
+from connector.pipeline.dead_letter import Letter
+from connector.pipeline.guard import Guard
+from connector.sinks.contract import Attempt, Endpoint, Item, Payload, Verdict
+from tests.simulation.letters import LetterProducer
+from tests.simulation.member import Member
+from tests.simulation.replica import Twist
+from tests.simulation.scenario import draw
+from tests.simulation.sink import SimulatedSink
+from tests.simulation.world import Result, run
+
+LATER_S = 2.0
+
+
+class Mutation(Struct, frozen=True):
+    """One defect, and the invariants that it breaks."""
+
+    name: str
+    breaks: frozenset[str]
+    twist: Twist = Twist()
+    parts: Mapping[str, object] = {}
+
+
+class OnePast(Member):
+    """Commits one offset too far."""
+
+    async def poll(self, orders: Orders) -> Polled:
+        return await super().poll(replace(orders, store={at: offset + 1 for at, offset in orders.store.items()}))
+
+
+class Skipping(Member):
+    """Goes on from the log's begin when it is out of range, though nobody said so."""
+
+    def _strayed(self) -> list[OutOfRange]:
+        for stuck in super()._strayed():
+            self._standing.discard(stuck.partition)
+            self._positions[stuck.partition] = self._broker.topics.firsts[stuck.partition]
+        return []
+
+
+class StoringLate(Member):
+    """Commits what it drained once more when the partition is another's, by the call that Kafka does not fence."""
+
+    async def _give_up(self, partitions: Collection[Partition]) -> None:
+        held = [(self._tenures[one], self._notes[one]) for one in partitions if one in self._tenures]
+        stored = dict(self._stored)
+        await super()._give_up(partitions)
+        for tenure, note in held:
+            if tenure.partition in stored:
+                late = (self.host.name, tenure, stored[tenure.partition], note)
+                self._broker.after(LATER_S, self._broker.commit_unfenced, *late)
+
+
+class Unfenced:
+    """An owner that is told of no revoke and no loss: it goes on with partitions of others."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+
+    async def assigned(self, assignment: Assignment) -> None:
+        await self._owner.assigned(assignment)
+
+    async def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+        return {}
+
+    async def lost(self, partitions: Collection[Partition]) -> None:
+        """Say nothing."""
+
+
+class Hasty:
+    """A producer that reports each letter as written before the broker has said so."""
+
+    def __init__(self, producer: LetterProducer) -> None:
+        self._producer = producer
+
+    def produce(self, letter: Letter) -> "asyncio.Future[None]":
+        self._producer.produce(letter).add_done_callback(lambda future: future.cancelled() or future.exception())
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    async def close(self) -> None:
+        await self._producer.close()
+
+
+class Dropping(SimulatedSink, frozen=True):
+    """Takes a 401 for an end of the matter."""
+
+    def read(self, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict:
+        if reply.status == 401:
+            return [Delivered()] * len(items)
+        return super().read(endpoint, items, reply, attempt)
+
+
+class Swapping(SimulatedSink, frozen=True):
+    """Renders the items of a request back to front."""
+
+    def request(self, endpoint: Endpoint, items: Sequence[Item], attempt: Attempt) -> HttpRequest:
+        return super().request(endpoint, items if endpoint.itemised else items[::-1], attempt)
+
+
+class Renaming(SimulatedSink, frozen=True):
+    """Gives each payload another id when it is sent again."""
+
+    def request(self, endpoint: Endpoint, items: Sequence[Item], attempt: Attempt) -> HttpRequest:
+        if attempt.number > 1:
+            items = [Item(tuple(_renamed(one, attempt.number) for one in item.members)) for item in items]
+        return super().request(endpoint, items, attempt)
+
+
+def _renamed(payload: Payload, number: int) -> Payload:
+    return replace(payload, body=payload.body.replace(payload.id.encode(), f"{payload.id}-{number}".encode()))
+
+
+class ForgettingParked(Asides):
+    """Holds nothing back behind a parked record's key."""
+
+    def _hold(self) -> None:
+        waiting = (aside for aside in self if aside.batch.parked_since_s is None)
+        self.held = {key: aside.followers for aside in waiting for key in aside.keys}
+
+
+class LosingTails(Asides):
+    """Of a batch that was halved only the first half is sent again."""
+
+    def replace(self, old: Any, again: Any, queue: Any) -> None:
+        parts = list(again)
+        super().replace(old, parts[:1], queue)
+
+
+class CountingLate(Ledger):
+    """Lets a completion of an ended epoch count for the one that the partition has now."""
+
+    def resolve(self, opened: OpenRecord) -> bool:
+        present = self.holdings.get(opened.record.partition)
+        if not opened.holding.live and present is not None:
+            same = [one for one in present.unresolved() if one.record.offset == opened.record.offset]
+            for one in same:
+                present.resolve(one)
+            return bool(same)
+        return super().resolve(opened)
+
+
+class CountingExpired(Guard):
+    """Takes every letter for a verdict on content."""
+
+    def admits(self, reason: str) -> bool:
+        return super().admits("refused")
+
+
+def _sink(kind: type[SimulatedSink]) -> Twist:
+    return Twist(sink=lambda right: kind(right.shape, right.made_of, right.replay_safe))
+
+
+MUTATIONS = (
+    Mutation("commit one past", frozenset({"I2"}), Twist(member=OnePast)),
+    Mutation("no fence on revoke", frozenset({"handover", "I4"}), Twist(owner=Unfenced)),
+    Mutation("acknowledge before the dead letter's ack", frozenset({"I2", "I4"}), Twist(producer=Hasty)),
+    Mutation("drop on 401", frozenset({"I2", "I3"}), _sink(Dropping)),
+    Mutation("swap two records of a key", frozenset({"I3"}), _sink(Swapping)),
+    Mutation("new ids on a second attempt", frozenset({"I4"}), _sink(Renaming)),
+    Mutation("forget a parked key", frozenset({"I3"}), parts={"connector.pipeline.lane.Asides": ForgettingParked}),
+    Mutation(
+        "count a late completion", frozenset({"I2", "I8"}), parts={"connector.pipeline.flow.Ledger": CountingLate}
+    ),
+    Mutation(
+        "lose the tail of a halved batch",
+        frozenset({"I3", "I5"}),
+        parts={"connector.pipeline.lane.Asides": LosingTails},
+    ),
+    Mutation("skip on out of range", frozenset({"I2"}), Twist(member=Skipping)),
+    Mutation("guard counts expired", frozenset({"I5"}), parts={"connector.pipeline.flow.Guard": CountingExpired}),
+    Mutation("store after a revoke", frozenset({"I2"}), Twist(member=StoringLate)),
+)
+
+
+def first_caught(mutation: Mutation, seeds: Sequence[int]) -> Result | None:
+    """Run seeds with the defect in place until one breaks an invariant; None where none does."""
+    with ExitStack() as stack:
+        for name, part in mutation.parts.items():
+            stack.enter_context(patch(name, part))
+        for seed in seeds:
+            result = run(draw(seed), twist=mutation.twist)
+            if result.violations:
+                return result
+    return None
