@@ -39,8 +39,11 @@ def out_of_scope(vendor: Vendor, capture: Capture) -> Rule | None:
 
 
 def failures(vendor: Vendor, capture: Capture) -> Sequence[str]:
-    """Return what differs, nothing where all is alike."""
-    return differences(vendor, vendor.outcome(capture), play(vendor.name, vendor.scenario(capture.subject)))
+    """Return what differs, nothing where all is alike; a capture that cannot be played or read has failed, too."""
+    try:
+        return differences(vendor, vendor.outcome(capture), play(vendor.name, vendor.scenario(capture.subject)))
+    except Exception as fault:  # noqa: BLE001  of many captures, one of a kind not met before must not hide the others
+        return [f"{type(fault).__name__}: {fault}"]
 
 
 def lines(found: Report) -> Iterable[str]:

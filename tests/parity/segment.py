@@ -23,7 +23,7 @@ from tests.parity.segment_scope import SCOPE
 
 PORT = "8080"
 OK = HttpResponse(200, {}, b'{"success": true}')
-STOPS = {401, 403, 404, 501, 505}
+STOPS = {401, 403, 404, 405, 407, 501, 505, 511}
 
 
 def captures(document: Any) -> Sequence[Capture]:

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.parity.__main__ import vendor_of
-from tests.parity.capture import Capture, Expected, Observed, Outcome, Sent, Vendor, Wire
+from tests.parity.capture import Capture, Expected, Observed, Outcome, Scenario, Sent, Subject, Vendor, Wire
 from tests.parity.compare import differences
 from tests.parity.report import failures, out_of_scope
 
@@ -106,6 +106,14 @@ def test_a_request_before_the_wait_that_was_asked_is_named() -> None:
     early = Observed((Sent(0.0, WIRE, asked_s=2.0), Sent(1.5, WIRE)), Counter(delivered=1))
     twice = Outcome((Expected(WIRE),) * 2, ({"delivered": 1},))
     assert differences(PLAIN, twice, early) == ["request 1: came 1.5 s later, not 2.0"]
+
+
+def test_a_capture_that_cannot_be_played_has_failed_and_says_why() -> None:
+    def scenario(subject: Subject) -> Scenario:
+        raise KeyError("calls")
+
+    capture = Capture("c", Subject({}), {})
+    assert failures(replace(PLAIN, scenario=scenario), capture) == ["KeyError: 'calls'"]
 
 
 def test_another_end_of_the_inputs_is_named() -> None:

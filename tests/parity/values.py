@@ -6,9 +6,15 @@ from typing import Any
 
 TAGS = frozenset(
     {
-        "$bytearray_hex", "$bytes_hex", "$date", "$datetime", "$decimal", "$enum", "$repeat", "$set", "$tuple",
+        "$bytearray_hex", "$bytes_hex", "$date", "$datetime", "$decimal", "$enum", "$float", "$repeat", "$set",
+        "$tuple",
     }
 )  # fmt: skip
+OTHERWISE = (
+    "$bytearray_hex", "$bytes_hex", "$dict_items", "$float", "$frozenset", "$object", "$time", "$timedelta_seconds",
+    "$uuid",
+)  # fmt: skip
+"""What a record holds as another value than Python does, or not at all."""
 
 
 def plain(value: Any) -> Any:
@@ -29,7 +35,7 @@ def plain(value: Any) -> Any:
 
 def _tagged(tag: str, held: Any) -> Any:
     match tag:
-        case "$decimal":
+        case "$decimal" | "$float":
             return float(held)
         case "$set" | "$tuple":
             return plain(held)

@@ -74,7 +74,7 @@ class TokenFeed:
 
     def read(self, reply: HttpResponse, last: Renewal | None, now_ms: int) -> Renewal:
         """Take the token of a 200. Raises: FeedFailed, with the clock's skew where the reply has a Date."""
-        stamp = _skew(reply, now_ms)
+        stamp = _skew(reply, now_ms) or (last.stamp if last is not None else "")
         if reply.status == 200:
             try:
                 granted = msgspec.json.decode(reply.body, type=Granted)

@@ -1,6 +1,6 @@
 """Events to messages of the batch endpoint. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -49,43 +49,13 @@ def translate(event: Event, scene: Scene) -> Translation:
         at = iso(scene.now_ms if event.timestamp_ms is None else event.timestamp_ms)
     except OverflowError:
         raise Untranslatable("no_date", "timestamp") from None
-    if isinstance(event, Commerce):
-        return _commerce(event, ident, at)
-    if isinstance(event, TrackingLog) and log_user(event) is None:
-        return _NOBODY
-    message = _message(event, ident, at)
-    if message is None:
-        return _OTHER_KIND
+    make = _MAKERS.get(type(event))
+    if make is None:
+        return _commerce(event, ident, at) if isinstance(event, Commerce) else _OTHER_KIND
+    message = make(event, ident, at)
+    if isinstance(message, Skip):
+        return message
     return Payloads((Payload("batch", encoded(message), ident),))
-
-
-def _message(event: Event, ident: str, at: str) -> Struct | None:
-    match event:
-        case Track():
-            return _track(event, ident, at)
-        case Page():
-            return _view(event, ident, at, "page")
-        case Screen():
-            return _view(event, ident, at, "screen")
-        case Identify():
-            # A trait is removed by null: segment.com/docs, "Unify FAQs", read 2025-11-07.
-            traits = {**dict.fromkeys(event.removed_traits), **event.traits} if event.removed_traits else event.traits
-            return _identify(event, ident, at, traits)
-        case ProfileEdit():
-            edited = _edited(event)
-            return _identify(event, ident, at, edited) if edited else None
-        case Group():
-            return _group(event, ident, at)
-        case Alias():
-            return _alias(event, ident, at)
-        case AppState():
-            named = lifecycle(event)
-            return _named(event, ident, at, *named) if named else None
-        case Exposure():
-            return _named(event, ident, at, "Experiment Viewed", _experiment(event))
-        case TrackingLog():
-            return _log(event, ident, at)
-    return None
 
 
 def _commerce(event: Commerce, ident: str, at: str) -> Translation:
@@ -112,13 +82,27 @@ def _named(event: Event, ident: str, at: str, name: str, properties: Mapping[str
     )
 
 
-def _log(event: TrackingLog, ident: str, at: str) -> TrackMessage:
-    user, context = log_user(event), browser_context(event)
+def _app_state(event: AppState, ident: str, at: str) -> TrackMessage | Skip:
+    named = lifecycle(event)
+    return _named(event, ident, at, *named) if named else _OTHER_KIND
+
+
+def _exposure(event: Exposure, ident: str, at: str) -> TrackMessage:
+    said = {name: value for name in _EXPERIMENT if (value := getattr(event, name)) is not None}
+    return _named(event, ident, at, "Experiment Viewed", {**said, **event.properties})
+
+
+def _log(event: TrackingLog, ident: str, at: str) -> TrackMessage | Skip:
+    user = log_user(event)
+    if user is None:
+        return _NOBODY
+    context = browser_context(event)
     return TrackMessage(event.integrations, None, log_properties(event), at, context, user, "track", event.name, ident)
 
 
-def _view(event: Page | Screen, ident: str, at: str, kind: str) -> ViewMessage:
+def _view(event: Page | Screen, ident: str, at: str) -> ViewMessage:
     _require_identity(event)
+    kind = "page" if isinstance(event, Page) else "screen"
     return ViewMessage(
         event.integrations,
         event.anonymous_id,
@@ -133,28 +117,31 @@ def _view(event: Page | Screen, ident: str, at: str, kind: str) -> ViewMessage:
     )
 
 
-def _identify(event: Event, ident: str, at: str, traits: Mapping[str, Any]) -> IdentifyMessage:
-    _require_identity(event)
-    context = segment_context(event.context)
-    return IdentifyMessage(
-        event.integrations, event.anonymous_id, at, context, "identify", event.user_id, traits, ident
-    )
+def _identify(event: Identify, ident: str, at: str) -> IdentifyMessage:
+    traits = event.traits
+    if event.removed_traits:
+        # A trait is removed by null: segment.com/docs, "Unify FAQs", read 2025-11-07.
+        traits = {**dict.fromkeys(event.removed_traits), **traits}
+    return _traits(event, ident, at, traits)
 
 
-def _edited(event: ProfileEdit) -> Mapping[str, Any]:
-    """Return what the operations set and unset, in their order; Segment can do nothing else with a trait."""
+def _edit(event: ProfileEdit, ident: str, at: str) -> IdentifyMessage | Skip:
+    """Take what the operations set and unset, in their order; Segment can do nothing else with a trait."""
     traits: dict[str, Any] = {}
     for one in event.operations:
         if one.op == "set":
             traits.update(one.properties)
         elif one.op == "unset":
             traits.update(dict.fromkeys(one.keys))
-    return traits
+    return _traits(event, ident, at, traits) if traits else _OTHER_KIND
 
 
-def _experiment(event: Exposure) -> Mapping[str, Any]:
-    said = {name: value for name in _EXPERIMENT if (value := getattr(event, name)) is not None}
-    return {**said, **event.properties}
+def _traits(event: Event, ident: str, at: str, traits: Mapping[str, Any]) -> IdentifyMessage:
+    _require_identity(event)
+    context = segment_context(event.context)
+    return IdentifyMessage(
+        event.integrations, event.anonymous_id, at, context, "identify", event.user_id, traits, ident
+    )
 
 
 def _group(event: Group, ident: str, at: str) -> GroupMessage:
@@ -194,3 +181,17 @@ def _track_properties(event: Track) -> Mapping[str, Any]:
         return event.properties
     said = {"category": event.category, "label": event.label, "value": event.value}
     return {**{name: value for name, value in said.items() if value is not None}, **event.properties}
+
+
+_MAKERS: Mapping[type[Event], Callable[[Any, str, str], Struct | Skip]] = {
+    Track: _track,
+    Page: _view,
+    Screen: _view,
+    Identify: _identify,
+    ProfileEdit: _edit,
+    Group: _group,
+    Alias: _alias,
+    AppState: _app_state,
+    Exposure: _exposure,
+    TrackingLog: _log,
+}

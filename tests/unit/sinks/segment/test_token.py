@@ -73,6 +73,10 @@ def test_an_assertion_is_dated_by_the_servers_clock_once_that_is_known() -> None
     assert claims_of(request)["iat"] == 1_741_064_767 - 30 - 5
 
 
+def test_what_is_known_of_the_servers_clock_outlasts_a_reply_without_a_date() -> None:
+    assert feed().read(TAKEN, Renewal("t0", 60.0, "30891"), NOW_MS) == Renewal("t1", 43_200.0, "30891")
+
+
 @pytest.mark.parametrize(
     ("expires_in", "refresh_s"),
     [(86_400, 43_200.0), (3600.5, 1800.25), (1, 1.0), (0, 30.0), (-5, 30.0), (None, 30.0)],

@@ -3,8 +3,13 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connector.domain.events import TrackingLog
+from connector.errors import Untranslatable
+from connector.sinks.contract import Payloads, Scene, Skip
+from connector.sinks.segment import create
 from connector.sinks.segment.tracking_log import browser_context
 
 
@@ -36,3 +41,22 @@ from connector.sinks.segment.tracking_log import browser_context
 def test_the_page_is_what_was_logged_or_made_of_host_and_path(logged: dict[str, Any], page: object) -> None:
     event = TrackingLog(name="n", log_context={"user_id": 1, **logged})
     assert browser_context(event).get("page") == page
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+LIFTED = ("user_id", "client_id", "ip", "agent", "path", "host", "page", "referer")
+
+
+@given(st.dictionaries(st.sampled_from(LIFTED), JSON), JSON)
+def test_whatever_was_logged_is_sent_skipped_or_refused_by_name(logged: dict[str, Any], data: object) -> None:
+    event = TrackingLog(name="n", log_data=data, log_context=logged)
+    try:
+        translation = create({"SEGMENT_WRITE_KEY": "k"}).translate(event, Scene(0, "r"))
+    except Untranslatable as refused:
+        assert refused.reason in ("no_identity", "unknown_value")
+    else:
+        assert isinstance(translation, Payloads) or translation == Skip("no_user")
