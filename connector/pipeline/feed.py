@@ -62,6 +62,8 @@ class Feeds:
         self._chance = chance
         self._shelf = shelf
         self._before_retry = before_retry
+        # Until when a feed is not asked for again, and the failure that asked for it.
+        self._told_to_wait: dict[str, tuple[float, FeedFailed]] = {}
 
     def adopt(self, feeds: Sequence[Feed]) -> None:
         """Go on with the same feeds made anew, with other credentials perhaps; their last values stand."""
@@ -80,7 +82,10 @@ class Feeds:
         return await self._ask_once(name) is None
 
     async def _ask_once(self, name: str) -> FeedFailed | None:
-        """Ask for a feed; callers at the same time share one request."""
+        """Ask for a feed; callers at the same time share one request, and none asks before the time it was told."""
+        until_s, told = self._told_to_wait.get(name, (0.0, None))
+        if told is not None and self._clock.monotonic_s() < until_s:
+            return told
         task = self._renewing.get(name)
         if task is None:
             task = asyncio.get_running_loop().create_task(self._renew(self._feeds[name]))
@@ -98,7 +103,8 @@ class Feeds:
                 continue
             failures += 1
             wait_s = delay_s(failures, self._chance, first_s=RETRY_FIRST_S, longest_s=RETRY_LONGEST_S)
-            await asyncio.sleep(max(wait_s, min(failure.retry_after_s or 0.0, RETRY_AFTER_LONGEST_S)))
+            until_s, _ = self._told_to_wait.get(name, (0.0, None))
+            await asyncio.sleep(max(wait_s, until_s - self._clock.monotonic_s()))
             self._before_retry()
 
     async def _renew(self, feed: Feed) -> FeedFailed | None:
@@ -110,6 +116,9 @@ class Feeds:
         except FeedFailed as failure:
             self.failing[feed.name] = failure.reason
             log.warning("feed not renewed, its last value stands", feed=feed.name, reason=failure.reason)
+            if failure.retry_after_s:
+                wait_s = min(failure.retry_after_s, RETRY_AFTER_LONGEST_S)
+                self._told_to_wait[feed.name] = (self._clock.monotonic_s() + wait_s, failure)
             if failure.stamp:
                 last = replace(last or Renewal(None, 0.0), stamp=failure.stamp)
             if last is not None:

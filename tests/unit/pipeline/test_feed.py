@@ -174,3 +174,16 @@ def test_a_value_that_was_replaced_meanwhile_is_not_renewed_for_its_refusal() ->
         return requests
 
     assert clock.run(main()) == [2, 2]
+
+
+def test_nobody_asks_before_the_time_that_was_told() -> None:
+    async def main() -> list[tuple[bool, int]]:
+        http = ScriptedHttp(lambda sent: Answer(429, delay_s=0.0) if sent.at_s < 1 else Answer(body=b"v1"))
+        feeds = Feeds([Bucketing()], http, clock.LoopClock(), random.Random(1))
+        seen = []
+        for wait_s in (0.0, 28.0, 1.1):
+            await asyncio.sleep(wait_s)
+            seen.append((await feeds.renew("file"), len(http.sent)))
+        return seen
+
+    assert clock.run(main()) == [(False, 1), (False, 1), (True, 2)]
