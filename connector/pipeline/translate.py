@@ -78,7 +78,7 @@ def _enqueue(desk: "Desk", arrival: Arrival, translation: Payloads, queue: deque
         if too_large(payload, endpoints[payload.endpoint].limits):
             _refused(desk, opened, Rejected("too_large", payload.endpoint))
             return
-        size += len(payload.body)
+        size += len(payload.body) + len(payload.merge or b"")
     opened.holding.charge(opened, size)
     opened.pending = len(payloads)
     now_s = desk.clock.monotonic_s()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from connector.errors import Ambiguous, NotSent
+from connector.pipeline.acknowledge import RECORD_OVERHEAD_BYTES
 from connector.pipeline.options import Options
 from tests.doubles.clock import EPOCH_MS
 from tests.doubles.http import Answer, Sent
@@ -106,6 +107,19 @@ def test_what_merges_waits_for_company_even_where_a_request_holds_one_item() -> 
     rig = play(lambda: Rig(records(names_of(keys), keys=keys), sink=sink), seconds(5.0))
     sent = sorted(sent.bodies for sent in rig.http.sent)
     assert sent == [(b"a-0", b"a-1", b"a-2", b"a-3", b"a-4"), (b"a-5", b"a-6"), (b"b-0",)]
+
+
+def test_a_record_is_charged_what_was_made_of_it_its_head_included() -> None:
+    charged: list[int] = []
+
+    async def until(rig: Rig) -> None:
+        await seconds(1.0)(rig)
+        charged.append(rig.flow.ledger.holdings[P0].size)
+
+    sink = PlainSink(merges=True)
+    play(lambda: Rig(records(["a-0"], keys=["user"]), lambda sent: Answer(500), sink=sink), until)
+    # A key, a value, a body like the value and a head like the key.
+    assert charged == [RECORD_OVERHEAD_BYTES + 4 + 3 + 3 + 4]
 
 
 def test_a_key_that_fails_waits_alone_and_in_order() -> None:
