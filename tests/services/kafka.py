@@ -18,6 +18,21 @@ from tests.services.process import NotReadyError, Process, free_ports, port_open
 _LOGGING = Path(__file__).parent / "log4j2.properties"
 
 
+# A second listener that asks who one is, by SCRAM, and what one may do. The first one stays open: it is the tests' own.
+SECURED = {
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SECURE:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "sasl.enabled.mechanisms": "SCRAM-SHA-256",
+    "listener.name.secure.scram-sha-256.sasl.jaas.config": (
+        "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    ),
+    # A connection has to prove anew who it is, or a removed user would stay on for ever.
+    "listener.name.secure.connections.max.reauth.ms": "5000",
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS",
+}
+
+
 class Plan(msgspec.Struct, frozen=True):
     """What a cluster was made with; kept in its folder, for those who find it there later."""
 
@@ -28,12 +43,19 @@ class Plan(msgspec.Struct, frozen=True):
 class Kafka:
     """A cluster in `folder`; made there at the first start, brought back with its data at later ones.
 
-    Shape: nodes are numbered from 1.
+    Shape: nodes are numbered from 1. A single node may have a second listener on `secure_port`, see SECURED.
     """
 
-    def __init__(self, folder: Path, nodes: int = 1, properties: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        nodes: int = 1,
+        properties: Mapping[str, str] | None = None,
+        secure_port: int | None = None,
+    ) -> None:
         self._folder = folder
-        self._properties = dict(properties or {})
+        self._properties = {**(SECURED if secure_port else {}), **(properties or {})}
+        self._secure_port = secure_port
         self._admin: AdminClient | None = None
         kept = folder / "plan.json"
         if kept.exists():
@@ -119,6 +141,10 @@ class Kafka:
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "server.properties"
         lines = {**_properties(self._plan, number, folder / "data"), **self._properties}
+        if self._secure_port:
+            secure = f"SECURE://127.0.0.1:{self._secure_port}"
+            lines["listeners"] += f",{secure}"
+            lines["advertised.listeners"] += f",{secure}"
         file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
         if not (folder / "data" / "meta.properties").exists():
             # Any 22 characters of base64 serve as the cluster's id; all nodes must agree on it.

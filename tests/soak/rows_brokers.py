@@ -10,10 +10,9 @@ import pytest
 
 from tests.doubles.vendor import Vendor
 from tests.integration.oracle import Ledger, segment
-from tests.integration.process import until
 from tests.services.kafka import Kafka
 from tests.soak.conftest import Tell
-from tests.soak.stream import MOST_UNCOMMITTED, held, on_cluster, replica, running, steady
+from tests.soak.stream import MOST_UNCOMMITTED, held, more, on_cluster, replica, running, steady
 
 both = pytest.mark.parametrize("protocol", ["classic", "consumer"])
 
@@ -99,12 +98,6 @@ def coordinator(kafka: Kafka, group: str) -> int:
     """Return the number of the node that coordinates a group."""
     described = kafka.admin.describe_consumer_groups([group])[group].result(30)
     return int(described.coordinator.id)
-
-
-async def more(ledger: Ledger, count: int, what: str) -> None:
-    """Wait until so many records more are delivered."""
-    reached = len(ledger.delivered) + count
-    await until(lambda: len(ledger.delivered) >= reached, 90, what)
 
 
 async def rate(ledger: Ledger, for_s: float) -> float:

@@ -9,8 +9,8 @@ from pathlib import Path
 from tests.doubles.vendor import Vendor
 from tests.integration.events import Made, mixed
 from tests.integration.invariants import assert_pages_tell_no_secret
-from tests.integration.oracle import Watch
-from tests.integration.process import Connector
+from tests.integration.oracle import Ledger, Watch
+from tests.integration.process import Connector, until
 from tests.integration.trial import Trial
 from tests.services.kafka import Kafka
 
@@ -65,6 +65,12 @@ async def running(*connectors: Connector) -> AsyncIterator[None]:
         for connector in connectors:
             if connector.running:
                 await connector.kill()
+
+
+async def more(ledger: Ledger, count: int, what: str) -> None:
+    """Wait until so many records more are delivered."""
+    reached = len(ledger.delivered) + count
+    await until(lambda: len(ledger.delivered) >= reached, 90, what)
 
 
 def replica(trial: Trial, vendor: Vendor, folder: Path, **more: str) -> Connector:
