@@ -177,9 +177,21 @@ class _BrokerFigures(msgspec.Struct):
     rtt: _Window = msgspec.field(default_factory=_Window)
 
 
+class _GroupFigures(msgspec.Struct):
+    state: str = ""
+    join_state: str = ""
+    assignment_size: int = 0
+
+    @property
+    def spare(self) -> bool:
+        # By KIP-848 a member that is given nothing stays `init`; no callback tells of it.
+        return self.state == "up" and self.join_state in ("init", "steady") and self.assignment_size == 0
+
+
 class _Figures(msgspec.Struct):
     topics: dict[str, _TopicFigures] = {}
     brokers: dict[str, _BrokerFigures] = {}
+    cgrp: _GroupFigures = msgspec.field(default_factory=_GroupFigures)
 
 
 _figures = msgspec.json.Decoder(_Figures, strict=False)
@@ -201,7 +213,7 @@ def read_statistics(text: str) -> Statistics:
                 log_ends[Partition(topic, number)] = end
     rtts = {str(b.nodeid): b.rtt.avg / 1e6 for b in figures.brokers.values() if b.nodeid >= 0 and b.rtt.cnt > 0}
     connected = any(broker.state == "UP" for broker in figures.brokers.values())
-    return Statistics(connected, fetch_queue_bytes=queued, log_ends=log_ends, broker_rtt_s=rtts)
+    return Statistics(connected, figures.cgrp.spare, fetch_queue_bytes=queued, log_ends=log_ends, broker_rtt_s=rtts)
 
 
 class _Sparse(logging.Filter):

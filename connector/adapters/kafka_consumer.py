@@ -151,7 +151,9 @@ class KafkaConsumer:
             self._held.stranded.update({one.partition: one.offset for one in standing})
             self._next_try_s = 0.0 if standing else self._next_try_s
             standing = []
-        polled = Polled(found.records, found.ends, standing, self._errors, self._commits, self._statistics)
+        polled = Polled(
+            found.records, found.ends, standing, self._errors, self._commits, self._statistics, found.unreadable
+        )
         self._errors, self._commits, self._statistics = [], [], None
         return polled
 

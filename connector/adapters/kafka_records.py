@@ -6,11 +6,18 @@ from typing import cast
 from confluent_kafka import KafkaError, Message
 from msgspec import Struct
 
+from connector.adapters.kafka_client import error_kind
 from connector.domain.record import Headers, Partition, Record
 from connector.pipeline.consume import OutOfRange
 
 Started = Mapping[tuple[str | None, int | None], Partition]
 
+_UNREADABLE = (
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+)
 _STANDS_STILL = (KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION, KafkaError.OFFSET_OUT_OF_RANGE)
 
 
@@ -21,6 +28,7 @@ class Read(Struct):
     ends: dict[Partition, int] = {}
     standing: list[OutOfRange] = []
     errors: list[KafkaError] = []
+    unreadable: dict[str, str] = {}
 
 
 def read(messages: Iterable[Message], started: Started) -> Read:
@@ -39,6 +47,8 @@ def read(messages: Iterable[Message], started: Started) -> Read:
             found.standing.append(OutOfRange(partition, message.offset() or 0))
         else:
             found.errors.append(error)
+            if error.code() in _UNREADABLE:
+                found.unreadable[message.topic() or ""] = error_kind(error)
     return found
 
 

@@ -31,9 +31,13 @@ class CommitReport(Struct, frozen=True):
 
 
 class Statistics(Struct, frozen=True):
-    """The client's own figures. Units: bytes, seconds, offsets. `connected` to any broker at all."""
+    """The client's own figures. Units: bytes, seconds, offsets.
+
+    Shape: `connected` to any broker at all; `spare` while in the group with no partition to read.
+    """
 
     connected: bool = True
+    spare: bool = False
     fetch_queue_bytes: int = 0
     log_ends: Mapping[Partition, int] = {}
     broker_rtt_s: Mapping[str, float] = {}
@@ -43,7 +47,8 @@ class Polled(Struct, frozen=True):
     """What one poll brought.
 
     Shape: `records` in offset order per partition, none from before an assignment that began during this poll; `ends`
-    the position at a log's end, past trailing control records; `errors` kinds of passing client errors.
+    the position at a log's end, past trailing control records; `errors` kinds of passing client errors; `unreadable`
+    topics that the client was just told it cannot read, with the kind of error; it is told once and not again.
     """
 
     records: Sequence[Record] = ()
@@ -52,6 +57,7 @@ class Polled(Struct, frozen=True):
     errors: Sequence[str] = ()
     commits: Sequence[CommitReport] = ()
     statistics: Statistics | None = None
+    unreadable: Mapping[str, str] = {}
 
 
 class Assignment(Struct, frozen=True):

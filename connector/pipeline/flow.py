@@ -1,7 +1,7 @@
 """The stages joined for one sink, in a consumer group of its own."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import structlog
 
@@ -10,7 +10,7 @@ from connector.observe.metrics import FlowMetrics
 from connector.observe.status import SinkStatus
 from connector.pipeline.account import Account
 from connector.pipeline.acknowledge import Holding, Ledger
-from connector.pipeline.consume import Assignment, Consumer, Orders, Owner, Polled
+from connector.pipeline.consume import Assignment, Consumer, Orders, Owner, Polled, Statistics
 from connector.pipeline.dead_letter import Letters
 from connector.pipeline.desk import Desk
 from connector.pipeline.drain import drain, dropped, offsets
@@ -27,6 +27,7 @@ from connector.sinks.contract import Sink
 
 MOST_LETTERS = 1000
 LEAVE_S = 8.0
+UNASSIGNED = "no assignment yet"
 
 log = structlog.get_logger(__name__)
 
@@ -58,12 +59,13 @@ class Flow:
         self.schemas = self._intake.schemas
         self.throttle = Throttle(options.budget_bytes, options.max_ahead)
         self.out_of_range: dict[Partition, int] = {}
+        self.unreadable: dict[str, str] = {}
         self._clock = outside.clock
         self._report = Report(sink.name, metrics, outside.clock, self.throttle)
         self._stored: dict[Partition, int] = {}
         self._stopping = False
         self._stop_by_s = float("inf")
-        self.kafka = "no assignment yet"
+        self.kafka = UNASSIGNED
 
     async def run(self, join: Callable[[Owner], Consumer]) -> None:
         """Run until `stop`, then drain, commit and leave the group. Raises: KafkaFailed."""
@@ -100,7 +102,7 @@ class Flow:
 
     def trouble(self) -> Mapping[str, str]:
         """Return what keeps the flow from delivering, by the check it fails."""
-        return trouble(self.desk, self.account.letters, self.schemas, self.out_of_range)
+        return trouble(self.desk, self.account.letters, self.schemas, self.out_of_range, self.unreadable)
 
     def status(self) -> SinkStatus:
         return describe(self.ledger, self.desk, self._clock, self.trouble())
@@ -162,16 +164,37 @@ class Flow:
                 offset=stuck.offset,
                 fix="set CONNECTOR_ON_OUT_OF_RANGE to earliest or latest to go on from there",
             )
+        if self.unreadable or polled.unreadable:
+            self._note_unreadable(polled)
+        if polled.errors and self.kafka.startswith(UNASSIGNED):
+            self.kafka = f"{UNASSIGNED}; Kafka says {polled.errors[-1]}"
         if polled.statistics is not None:
-            self._heard(connected=polled.statistics.connected)
+            self._heard(polled.statistics)
         self._report.polled(polled, self.ledger)
 
-    def _heard(self, *, connected: bool) -> None:
-        """Note whether any broker answers; a flow that never had an assignment says so instead."""
-        if not connected and not self.kafka:
+    def _note_unreadable(self, polled: Polled) -> None:
+        """Note topics that Kafka refuses; one that brings a record, its end or an assignment is readable again."""
+        self._readable([record.partition for record in polled.records])
+        self._readable(polled.ends)
+        for topic, kind in polled.unreadable.items():
+            if topic not in self.unreadable:
+                log.error("topic cannot be read; waiting", sink=self.desk.sink.name, topic=topic, kind=kind)
+            self.unreadable[topic] = kind
+
+    def _readable(self, partitions: Iterable[Partition]) -> None:
+        for topic in {partition.topic for partition in partitions} & self.unreadable.keys():
+            log.info("topic can be read again", sink=self.desk.sink.name, topic=topic)
+            del self.unreadable[topic]
+
+    def _heard(self, seen: Statistics) -> None:
+        """Note whether any broker answers; a flow that never had an assignment says so instead, unless it is spare."""
+        if not seen.connected and not self.kafka:
             self.kafka = "no broker answers"
             log.warning("no broker answers; trying on", sink=self.desk.sink.name)
-        elif connected and self.kafka == "no broker answers":
+        elif seen.spare and self.kafka.startswith(UNASSIGNED):
+            self.kafka = ""
+            log.info("in the group, with no partition to read", sink=self.desk.sink.name)
+        elif seen.connected and self.kafka == "no broker answers":
             self.kafka = ""
             log.info("a broker answers again", sink=self.desk.sink.name)
 
@@ -193,6 +216,7 @@ class Flow:
 
     async def assigned(self, assignment: Assignment) -> None:
         self.kafka = ""
+        self._readable(assignment.starts)
         for partition, start in assignment.starts.items():
             self.ledger.begin(partition, start, assignment.cluster_id)
             self._stored[partition] = start
@@ -223,7 +247,9 @@ class Flow:
         return lambda: min(began_s + self.options.drain_s, self._stop_by_s)
 
     async def lost(self, partitions: Collection[Partition]) -> None:
-        log.warning("partitions lost: another member has them", sink=self.desk.sink.name, partitions=len(partitions))
+        log.warning(
+            "partitions lost; another member may have them", sink=self.desk.sink.name, partitions=len(partitions)
+        )
         self._report.lost(self._held(partitions))
         self._forget(partitions)
 

@@ -38,7 +38,11 @@ def worst(states: Iterable[str]) -> str:
 
 
 def trouble(
-    desk: Desk, letters: Letters, schemas: SchemaWait, out_of_range: Mapping[Partition, int]
+    desk: Desk,
+    letters: Letters,
+    schemas: SchemaWait,
+    out_of_range: Mapping[Partition, int],
+    unreadable: Mapping[str, str],
 ) -> Mapping[str, str]:
     """Return the checks that fail, each with what to do or what is waited for."""
     found: dict[str, str] = {}
@@ -61,6 +65,9 @@ def trouble(
         found["guard"] = "most records are refused; mend them or the settings and restart, or set CONNECTOR_GUARD=off"
     if letters.failing:
         found["dead_letters"] = f"cannot be written: {letters.failing}"
+    if unreadable:
+        refused = ", ".join(f"{topic} ({kind})" for topic, kind in sorted(unreadable.items()))
+        found["partitions"] = f"topics cannot be read: {refused}; create them, or give this user the rights"
     if out_of_range:
         stuck = ", ".join(f"{partition} at {offset}" for partition, offset in sorted(out_of_range.items()))
         found["partitions"] = f"committed offset not in the log: {stuck}; set CONNECTOR_ON_OUT_OF_RANGE"

@@ -45,12 +45,16 @@ class ListProducer:
 
 
 class ListConsumer:
-    """A group of one member. `stored` holds what was ordered to be stored, `history` every order in turn."""
+    """A group of one member. `stored` holds what was ordered to be stored, `history` every order in turn.
+
+    `unreadable` are topics to tell of at the next poll, once.
+    """
 
     def __init__(self, owner: Owner, records: Sequence[Record], starts: Mapping[Partition, int]) -> None:
         self.stored: dict[Partition, int] = {}
         self.history: list[tuple[Partition, int]] = []
         self.paused: set[Partition] = set()
+        self.unreadable: dict[str, str] = {}
         self._owner = owner
         self._records = list(records)
         self._starts: dict[Partition, int] | None = dict(starts)
@@ -72,7 +76,8 @@ class ListConsumer:
         self._busy = bool(ready)
         taken = set(map(id, ready))
         self._records = [one for one in self._records if id(one) not in taken]
-        return Polled(ready)
+        unreadable, self.unreadable = self.unreadable, {}
+        return Polled(ready, unreadable=unreadable)
 
     async def revoke(self, partition: Partition) -> None:
         """Take a partition away, as a rebalance does."""

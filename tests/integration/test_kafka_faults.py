@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,42 @@ def paced(records: Iterable[Made], stop: threading.Event) -> Iterator[Made]:
         yield made
         if stop.wait(0.001):
             return
+
+
+def test_a_topic_that_is_not_there_is_named_until_it_is_made(kafka_cluster: Kafka, tmp_path: Path) -> None:
+    async def run() -> None:
+        bench = Bench(kafka_cluster.bootstrap)
+        later = f"{bench.topic}-later"
+        async with Vendor(segment(bench.ledger)) as vendor:
+            env = bench.env(vendor, CONNECTOR_TOPICS=later, KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS="1000")
+            async with Connector(env, tmp_path) as only:
+
+                async def named() -> bool:
+                    return f"{later} (unknown_topic_or_part)" in (await only.failing()).get("partitions.segment", "")
+
+                await until(named, 30, "the missing topic named")
+                kafka_cluster.create_topic(later, 1)
+                bench.ledger.produce(bench.kafka, later, islice(bench.records, 100))
+                await until(lambda: not bench.ledger.missing(), 30, "its records delivered")
+                await until(only.ready, 10, "ready")
+                assert await only.terminate() == 0
+
+    asyncio.run(run())
+
+
+@both
+def test_a_member_without_a_partition_is_ready_to_take_one(kafka_cluster: Kafka, tmp_path: Path, protocol: str) -> None:
+    async def run() -> None:
+        bench = Bench(kafka_cluster.bootstrap)
+        single = kafka_cluster.create_topic(f"{bench.topic}-single", 1)
+        async with Vendor(segment(bench.ledger)) as vendor:
+            env = bench.env(vendor, protocol, CONNECTOR_TOPICS=single)
+            async with Connector(env, tmp_path) as first, Connector(env, tmp_path) as second:
+                await until(first.ready, 30, "the first one ready")
+                await until(second.ready, 30, "the second one ready")
+                assert len(await owned(first)) + len(await owned(second)) == 1
+
+    asyncio.run(run())
 
 
 @both

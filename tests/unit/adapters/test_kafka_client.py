@@ -1,5 +1,6 @@
 """Settings, figures and errors of the Kafka clients."""
 
+import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
 from connector.adapters.kafka_client import commit_report, consumer_settings, error_kind, read_statistics
@@ -60,6 +61,23 @@ def test_a_client_none_of_whose_brokers_is_up_is_not_connected() -> None:
     for state in ("INIT", "DOWN", "TRY_CONNECT", "CONNECT", "AUTH_REQ"):
         text = f'{{"brokers": {{"a:1/1": {{"nodeid": 1, "state": "{state}"}}, "a:1/bootstrap": {{"state": "DOWN"}}}}}}'
         assert not read_statistics(text).connected
+
+
+@pytest.mark.parametrize(
+    ("state", "join_state", "size", "spare"),
+    [
+        ("up", "steady", 0, True),
+        ("up", "init", 0, True),
+        ("up", "steady", 1, False),
+        ("up", "wait-join", 0, False),
+        ("wait-coord", "init", 0, False),
+    ],
+)
+def test_a_member_is_spare_once_it_is_in_the_group_with_nothing_to_read(
+    state: str, join_state: str, size: int, spare: bool
+) -> None:
+    text = f'{{"cgrp": {{"state": "{state}", "join_state": "{join_state}", "assignment_size": {size}}}}}'
+    assert read_statistics(text).spare is spare
 
 
 def test_a_commit_report_names_the_error_and_keeps_what_was_done() -> None:

@@ -94,6 +94,29 @@ def test_k_bad_of_a_hundred_in_a_flow_are_exactly_the_letters() -> None:
     assert rig.stored[P0] == 100
 
 
+def test_a_topic_that_cannot_be_read_is_named_until_it_brings_a_record_or_is_assigned_anew() -> None:
+    told: list[str] = []
+
+    async def until(rig: Rig) -> None:
+        async def told_of_after(seconds: float) -> None:
+            await asyncio.sleep(seconds)
+            told.append(rig.flow.trouble().get("partitions", ""))
+
+        rig.consumer.unreadable = {P0.topic: "topic_authorization_failed"}
+        await told_of_after(30.0)
+        rig.consumer.add(records(["a", "b"])[1:])
+        await told_of_after(5.0)
+        rig.consumer.unreadable = {P0.topic: "unknown_topic_or_part"}
+        await told_of_after(30.0)
+        await rig.consumer.assign(P1, 0, [])
+        await told_of_after(5.0)
+
+    play(lambda: Rig(records(["a"])), until)
+    named = "topics cannot be read: {} ({}); create them, or give this user the rights"
+    denied, absent = "topic_authorization_failed", "unknown_topic_or_part"
+    assert told == [named.format(P0.topic, denied), "", named.format(P0.topic, absent), ""]
+
+
 # Retry-After
 
 
