@@ -19,6 +19,6 @@ def sign(secret: bytes, method: str, body: bytes, date: str, uri: str) -> str:
     Shape:  Base64 of HMAC-SHA-256 over five lines: method, MD5 of the body in hex, content type, date, path and query.
     Source: suprsend-py-sdk 0.20.0 on the wire; the MD5 is no protection but the vendor's format.
     """
-    digest = hashlib.md5(body, usedforsecurity=False).hexdigest() if body else ""
+    digest = hashlib.md5(body, usedforsecurity=False).hexdigest()
     text = "\n".join((method, digest, CONTENT_TYPE, date, uri))
     return b64encode(hmac.digest(secret, text.encode(), "sha256")).decode()

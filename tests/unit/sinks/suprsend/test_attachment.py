@@ -80,6 +80,7 @@ def test_a_path_is_refused_and_not_named(url: str) -> None:
         "https://intranet/x",
         "https://127.0.0.1/x",
         "https://10.0.0.8/x",
+        "https://100.64.0.1/x",
         "https://169.254.169.254/latest/meta-data",
         "https://[::1]/x",
         "https://db.internal/x",

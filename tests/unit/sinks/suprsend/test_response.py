@@ -23,7 +23,7 @@ def test_the_rows_of_a_success_judge_each_record(endpoint: str, status: int) -> 
     body = (
         b'{"status": "partial", "records": [{"status": "success", "status_code": 202, "message_id": "m"},'
         b' {"status": "error", "status_code": 404, "error": {"message": "nf", "type": "not_found"}},'
-        b' {"status": "error", "status_code": 429}, {"status": "error", "status_code": 503},'
+        b' {"status": "error", "status_code": 429}, {"status": "error", "status_code": 500},'
         b' {"status": "error", "status_code": 408}, {"status": "error"}, {"status": "queued", "status_code": 202}]}'
     )
     assert read(endpoint, status, body, 7) == [
