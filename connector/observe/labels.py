@@ -21,7 +21,7 @@ UNTRANSLATABLE = (
     "not_scalar", "not_a_number", "not_a_uuid", "too_long", "too_many", "not_encodable", "too_large",
     "reserved_name", "schema", "bad_duration", "attachment", "attachment_path", "undecided", "translator_fault", OTHER,
 )
-REFUSALS = ("refused", "exhausted", "expired", "too_old", "ambiguous")
+REFUSALS = ("refused", "exhausted", "expired", "too_old", "ambiguous", "panic")
 CODES = (
     "200", "201", "202", "204", "207", "400", "401", "403", "404", "408", "413", "422", "429",
     "500", "502", "503", "504", "2xx", "3xx", "4xx", "5xx", "none",

@@ -14,7 +14,7 @@ from connector.errors import Ambiguous, FeedFailed, NotSent, SetupFailed
 from connector.pipeline.backoff import delay_s
 from connector.pipeline.clock import Clock
 from connector.pipeline.deliver import NONCE_BYTES, Http
-from connector.sinks.contract import Feed, Renewal
+from connector.sinks.contract import Feed, Halt, Renewal
 
 REQUEST_TIMEOUT_S = 10.0
 RETRY_FIRST_S = 0.5
@@ -54,6 +54,7 @@ class Feeds:
     ) -> None:
         self.values: Mapping[str, object] = {feed.name: None for feed in feeds}
         self.failing: dict[str, str] = {}
+        self.halt: Halt | None = None
         self._feeds = {feed.name: feed for feed in feeds}
         self._last: dict[str, Renewal] = {}
         self._renewing: dict[str, asyncio.Task[FeedFailed | None]] = {}
@@ -132,6 +133,7 @@ class Feeds:
 
     def _adopt(self, feed: Feed, renewal: Renewal) -> None:
         self._last[feed.name] = renewal
+        self.halt = next((last.halt for last in self._last.values() if last.halt is not None), None)
         # A new mapping: what was sent with the old one can be told from what it would be sent with now.
         self.values = {**self.values, feed.name: renewal.value}
 

@@ -4,7 +4,7 @@ from collections import deque
 
 FEWEST = 50
 WINDOW = 200
-NOT_ABOUT_CONTENT = frozenset({"expired", "too_old", "exhausted", "ambiguous"})
+NOT_ABOUT_CONTENT = frozenset({"expired", "too_old", "exhausted", "ambiguous", "panic"})
 
 
 class Guard:

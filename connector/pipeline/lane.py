@@ -178,7 +178,8 @@ class Lane:
             return True
         if self._translating is not None and concerns(self._translating.opened):
             return True
-        if self._desk.stopped:
+        halt = self._desk.feeds.halt
+        if self._desk.stopped or (halt is not None and halt.hold):
             return False
         now_s, gates = self._desk.clock.monotonic_s(), self._desk.gates
         for aside in self._asides:

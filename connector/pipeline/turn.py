@@ -8,6 +8,7 @@ from connector.pipeline.aside import Aside, Asides
 from connector.pipeline.batch import Batch, Delivery, full
 from connector.pipeline.cut import cut
 from connector.pipeline.desk import Desk
+from connector.pipeline.feed import HOLD_S
 from connector.pipeline.judge import Again, Now, convicted
 from connector.pipeline.settle import Flight, settle
 from connector.pipeline.split import first_and_rest, without
@@ -32,6 +33,8 @@ class Turn:
         desk, now_s = self._desk, self._desk.clock.monotonic_s()
         if desk.stopped:
             return None, FOREVER
+        if desk.feeds.halt is not None and desk.feeds.halt.hold:
+            return None, HOLD_S
         flight, wait_s = self._next_aside(now_s)
         if self._queue and (flight is None or self._stale_probe(flight)):
             linger_s = 0.0 if flight else self._linger_s(now_s)
@@ -126,15 +129,14 @@ class Turn:
         return first.since_s + limits.linger_s - now_s
 
     def _timely(self, flight: Flight) -> Batch | None:
-        """Give up deliveries that are too old to be sent; return what is left of the batch."""
-        now_ms, batch = self._desk.clock.now_ms(), flight.batch
-        late = [one for one in batch.deliveries() if one.deadline_ms is not None and one.deadline_ms < now_ms]
+        """Give up deliveries that are too old to be sent, all while sending is halted; return what is left."""
+        now_ms, batch, halt = self._desk.clock.now_ms(), flight.batch, self._desk.feeds.halt
+        late = [one for one in batch.deliveries() if halt or _before(one.deadline_ms, now_ms)]
         if not late:
             return batch
         for delivery in late:
-            bound_ms = delivery.payload.not_after_ms
-            reason = "too_old" if bound_ms is not None and bound_ms < now_ms else "expired"
-            self._desk.account.rejected(delivery, Rejected(reason), batch)
+            reason = "too_old" if _before(delivery.payload.not_after_ms, now_ms) else "expired"
+            self._desk.account.rejected(delivery, Rejected(halt.reason if halt else reason), batch)
         gone = frozenset(late)
         rest = without(batch, gone.__contains__)
         if flight.aside is not None:
@@ -142,3 +144,7 @@ class Turn:
             self._asides.replace(flight.aside, kept, self._queue)
             return None
         return rest
+
+
+def _before(deadline_ms: int | None, now_ms: int) -> bool:
+    return deadline_ms is not None and deadline_ms < now_ms

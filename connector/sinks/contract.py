@@ -142,17 +142,26 @@ Translation = Payloads | Skip | Hold
 Verdict = Sequence[Outcome] | SetupFault | Refresh
 
 
+class Halt(Struct, frozen=True):
+    """Nothing is sent: what was translated already waits (`hold`), or becomes a dead letter for this reason."""
+
+    reason: str
+    hold: bool
+
+
 class Renewal(Struct, frozen=True):
     """A feed's new value and when to ask again.
 
     `stamp` is what the next request must know: the vendor's own version of it, such as Last-Modified, or its clock.
     `keep`: the reply it was read from is kept on disk, for a start while the vendor cannot be reached.
+    `halt`: for as long as this is the feed's value.
     """
 
     value: object
     refresh_s: float
     stamp: str = ""
     keep: bool = False
+    halt: Halt | None = None
 
 
 class Feed(Protocol):

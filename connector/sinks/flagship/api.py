@@ -87,6 +87,7 @@ class PanicFeed:
     def __init__(self, settings: FlagshipSettings) -> None:
         self.name = f"panic-{settings.env_id}"
         self._every_s = settings.polling_interval
+        self._halt = settings.halt
         self._asking = _Asking(settings)
         self._body = question(_NOBODY, {}, batched=settings.batched)
 
@@ -95,7 +96,8 @@ class PanicFeed:
 
     def read(self, reply: HttpResponse, last: Renewal | None, now_ms: int) -> Renewal:
         """Read the switch. Raises: FeedFailed."""
-        return Renewal(Switch(_answer(reply).panic), self._every_s)
+        panic = _answer(reply).panic
+        return Renewal(Switch(panic), self._every_s, halt=self._halt if panic else None)
 
 
 def _answer(reply: HttpResponse) -> Answer:

@@ -19,6 +19,7 @@ class FileFeed:
         self._url = f"{settings.cdn_host}/{settings.env_id}/bucketing.json"
         self._rules = RULES[settings.decision_rules]
         self._every_s = settings.polling_interval
+        self._halt = settings.halt
 
     def request(self, last: Renewal | None, now_ms: int, nonce: bytes) -> HttpRequest:
         headers = {"If-Modified-Since": last.stamp} if last is not None else {}
@@ -27,13 +28,14 @@ class FileFeed:
     def read(self, reply: HttpResponse, last: Renewal | None, now_ms: int) -> Renewal:
         """Read a file that is new, or keep the one that is not. Raises: FeedFailed."""
         if reply.status == 304 and last is not None:
-            return Renewal(last.value, self._every_s, last.stamp, keep=True)
+            return last
         stamp = reply.headers.get("last-modified")
         if reply.status != 200 or stamp is None:
             raise FeedFailed(f"status {reply.status}")
         if reply.truncated:
             raise FeedFailed("too large")
         try:
-            return Renewal(read_file(reply.body, self._rules), self._every_s, stamp, keep=True)
+            file = read_file(reply.body, self._rules)
         except ValueError:
             raise FeedFailed("not a bucketing file") from None
+        return Renewal(file, self._every_s, stamp, keep=True, halt=self._halt if file.panic else None)

@@ -8,6 +8,7 @@ from pydantic_settings import SettingsConfigDict
 
 from connector.environment import DurationS, EnvSettings
 from connector.sinks.address import base_address
+from connector.sinks.contract import Halt
 
 
 class FlagshipSettings(EnvSettings):
@@ -81,6 +82,11 @@ class FlagshipSettings(EnvSettings):
         if self.mode == "api" and (self.api_key is None or not self.api_key.get_secret_value()):
             raise ValueError("FLAGSHIP_API_KEY must be set where FLAGSHIP_MODE is api")
         return self
+
+    @property
+    def halt(self) -> Halt:
+        """What panic means for what was translated before it was known."""
+        return Halt("panic", hold=self.panic == "hold")
 
     @property
     def carries_anonymous_id(self) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from connector.domain.events import Context, Exposure, Track
 from connector.domain.exchange import HttpResponse
 from connector.errors import FeedFailed, Untranslatable
-from connector.sinks.contract import Hold, Need, Payloads, Scene, Skip
+from connector.sinks.contract import Halt, Hold, Need, Payloads, Scene, Skip
 from connector.sinks.flagship import FlagshipSink
 from connector.sinks.flagship.api import DecisionLookup, Switch
 from connector.sinks.flagship.settings import FlagshipSettings
@@ -136,8 +136,9 @@ def test_the_panic_switch_is_asked_for_nobody_and_follows_each_answer() -> None:
     (feed,) = sink().feeds
     request = feed.request(None, 0, b"")
     assert msgspec.json.decode(request.body)["trigger_hit"] is False
-    assert feed.read(reply(panic=True), None, 0).value == Switch(panic=True)
-    assert feed.read(reply(panic=False), None, 0).value == Switch(panic=False)
+    on, off = (feed.read(reply(panic=panic), None, 0) for panic in (True, False))
+    assert (on.value, on.halt) == (Switch(panic=True), Halt("panic", hold=False))
+    assert (off.value, off.halt) == (Switch(panic=False), None)
     with pytest.raises(FeedFailed):
         feed.read(reply(503), None, 0)
 

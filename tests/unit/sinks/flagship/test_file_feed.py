@@ -6,7 +6,7 @@ import pytest
 
 from connector.domain.exchange import HttpRequest, HttpResponse
 from connector.errors import FeedFailed
-from connector.sinks.contract import Renewal
+from connector.sinks.contract import Halt, Renewal
 from connector.sinks.flagship.bucketing import BucketingFile
 from connector.sinks.flagship.file_feed import FileFeed
 from connector.sinks.flagship.settings import FlagshipSettings
@@ -44,10 +44,10 @@ def test_panic_follows_the_latest_file() -> None:
     """Section 20, number 6."""
     last = renewed(b'{"panic": true}')
     assert isinstance(last.value, BucketingFile)
-    assert last.value.panic
-    lifted = renewed(last=last, stamp="Fri, 05 Jun 2020 12:30:00 GMT").value
-    assert isinstance(lifted, BucketingFile)
-    assert not lifted.panic
+    assert (last.value.panic, last.halt) == (True, Halt("panic", hold=False))
+    lifted = renewed(last=last, stamp="Fri, 05 Jun 2020 12:30:00 GMT")
+    assert isinstance(lifted.value, BucketingFile)
+    assert (lifted.value.panic, lifted.halt) == (False, None)
 
 
 @pytest.mark.parametrize(
