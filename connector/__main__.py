@@ -104,9 +104,9 @@ def replay(
 @app.command()
 def demo(
     seconds: Annotated[float, typer.Option(min=0.1, help="How long events are produced.")] = 30.0,
-    rate: Annotated[float, typer.Option(min=1.0, help="Events a second.")] = 500.0,
+    rate: Annotated[float, typer.Option(min=1.0, help="Events a second.")] = 200.0,
     seed: Annotated[int, typer.Option(help="Decides the events, and which requests and items meet a fault.")] = 1,
-    sinks: Annotated[str, typer.Option(help="Sinks to deliver to, by comma.")] = "segment",
+    sinks: Annotated[str, typer.Option(help="Sinks to deliver to, by comma.")] = "segment,mparticle,suprsend,flagship",
     keep_open: Annotated[
         bool, typer.Option("--keep-open", help="Leave the pages up after the end, until Ctrl-C.")
     ] = False,

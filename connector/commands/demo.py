@@ -12,20 +12,18 @@ from rich.console import Console
 from rich.live import Live
 
 from connector.adapters.clock import SystemClock
-from connector.adapters.kafka_log import extents, read_between
 from connector.adapters.kafka_mock import MockKafka
 from connector.adapters.status_server import StatusServer
-from connector.app import Plan, Process, letters_topic, make_metrics, read_plan
+from connector.app import Process, make_metrics, read_plan
+from connector.commands.demo_books import closing_balances
 from connector.commands.demo_view import View, closing, line
 from connector.commands.run import Run
 from connector.commands.signals import on_signals
-from connector.domain.record import Partition
-from connector.observe.readback import RESOLVED, by_sink, resolved
-from connector.pipeline.dead_letter import HEADER
+from connector.observe.readback import RESOLVED, by_sink
 from connector.pipeline.flow import Flow
 from connector.sandbox.events import events, schema_folder
 from connector.sandbox.faults import parse_faults
-from connector.sandbox.ledger import Balance, Ledger, Place
+from connector.sandbox.ledger import Balance, Ledger
 from connector.sandbox.server import Sandbox, Script
 from connector.sandbox.vendor import Item
 from connector.sandbox.vendors import VENDORS
@@ -101,8 +99,8 @@ class Demo:
             due = min(total, int((time.monotonic() - began_s) * self.ask.rate) + 1)
             for made in islice(source, due - sent):
                 now_ms = self.clock.now_ms()
-                if made.id:
-                    self.ledger.sent(made.id, now_ms)
+                if made.id and made.value is not None:
+                    self.ledger.sent(made.id, made.value, now_ms)
                 self.kafka.produce(TOPIC, made.key, made.value, now_ms, partial(self.ledger.placed, made.id))
             sent = due
             await asyncio.sleep(TICK_S)
@@ -112,12 +110,6 @@ class Demo:
             if time.monotonic() >= until_s:
                 return
             await asyncio.sleep(LOOK_S)
-
-    async def balances(self, plan: Plan, registry: CollectorRegistry) -> list[Balance]:
-        """Close the books: the vendors' own, the letters in their topics, and what the connector counted."""
-        return [
-            self.ledger.balance(sink, await _letters(plan, sink), resolved(registry, sink)) for sink in self.ask.sinks
-        ]
 
 
 async def demo(ask: Ask) -> int:
@@ -137,7 +129,7 @@ async def demo(ask: Ask) -> int:
     serving = asyncio.create_task(run.serve())
     try:
         await _watched(this, run, serving, registry, console)
-        code = _closed(this, await this.balances(plan, registry), console)
+        code = _closed(this, await closing_balances(plan, process, run, registry, this.ledger), console)
         if ask.keep_open:
             console.print("open until Ctrl-C")
             await this.stopped()
@@ -175,20 +167,6 @@ async def _watched(
 def _passed(flow: Flow) -> int:
     """Count the offsets that may be committed; every partition of the demo begins at 0."""
     return sum(holding.committable for holding in flow.ledger.holdings.values())
-
-
-async def _letters(plan: Plan, sink: str) -> list[Place]:
-    """Find where the records came from whose letters lie in the sink's topic."""
-    kafka = plan.settings.kafka
-    found = await extents(kafka, letters_topic(plan.settings.connector, sink), "demo")
-    places: list[Place] = []
-    async for letters in read_between(kafka, found):
-        for letter in letters:
-            topic, partition, offset = (
-                (letter.header(HEADER + name) or b"").decode() for name in ("topic", "partition", "offset")
-            )
-            places.append((Partition(topic, int(partition)), int(offset)))
-    return places
 
 
 def _closed(this: Demo, balances: Sequence[Balance], console: Console) -> int:

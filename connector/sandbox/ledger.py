@@ -4,6 +4,7 @@ An item belongs to the record whose id it carries, as its own id or anywhere in 
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -30,10 +31,11 @@ class Balance(Struct, frozen=True):
 
 
 class Taken:
-    """What one vendor took: each record's age when its first item came, and the items that came again."""
+    """What one vendor took: each record's age when its first item came, its items, and those that came again."""
 
     def __init__(self) -> None:
         self.ages_s: dict[str, float] = {}
+        self.parts: defaultdict[str, set[str | bytes]] = defaultdict(set)
         self.duplicates = 0
         self.foreign = 0
         self._items: set[str] = set()
@@ -55,11 +57,13 @@ class Ledger:
 
     def __init__(self, sinks: Sequence[str]) -> None:
         self.taken: Mapping[str, Taken] = {sink: Taken() for sink in sinks}
+        self.values: dict[str, bytes] = {}
         self._produced: dict[Place, str] = {}
         self._sent_ms: dict[str, int] = {}
 
-    def sent(self, identifier: str, now_ms: int) -> None:
+    def sent(self, identifier: str, value: bytes, now_ms: int) -> None:
         """An event with this id is on its way to Kafka."""
+        self.values[identifier] = value
         self._sent_ms[identifier] = now_ms
 
     def placed(self, identifier: str, partition: Partition, offset: int) -> None:
@@ -74,19 +78,29 @@ class Ledger:
             record = self._record(item)
             if record:
                 taken.ages_s.setdefault(record, (now_ms - self._sent_ms[record]) / 1000)
+                taken.parts[record].add(item.id or item.body)
             else:
                 taken.foreign += 1
 
-    def balance(self, sink: str, letters: Sequence[Place], counted: Mapping[str, int]) -> Balance:
-        """Close a sink's books over the letters found in its topic and what the connector itself counted."""
+    def balance(
+        self, sink: str, letters: Sequence[Place], counted: Mapping[str, int], parts: Mapping[str, int]
+    ) -> Balance:
+        """Close a sink's books over the letters found in its topic and what the connector itself counted.
+
+        `parts` says of how many items a record consists for this sink.
+        """
         taken, lettered = self.taken[sink], {self._produced.get(place) for place in letters}
-        delivered = len(taken.ages_s.keys() - lettered)
+        whole = taken.ages_s.keys() - lettered
+        delivered = len(whole)
         skipped = counted.get("skipped", 0)
         faults = []
         if len(self._produced) != delivered + len(letters) + skipped:
             faults.append(f"{len(self._produced)} produced, {delivered + len(letters) + skipped} accounted for")
         if len(set(letters)) != len(letters) or set(letters) - self._produced.keys():
             faults.append("letters of the same record, or of none that was produced")
+        torn = sum(1 for record in whole if len(taken.parts[record]) < parts.get(record, 1))
+        if torn:
+            faults.append(f"{torn} records of which the vendor took only a part")
         if taken.foreign:
             faults.append(f"{taken.foreign} items of no record that was produced")
         for outcome, found in (("delivered", delivered), ("dead_lettered", len(letters))):

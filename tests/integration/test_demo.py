@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from connector.sandbox.vendors import VENDORS
+
 pytestmark = pytest.mark.slow
 
 CONNECTOR = Path(sys.executable).with_name("connector")
@@ -28,21 +30,23 @@ def run(*options: str) -> str:
 
 
 def test_everything_produced_is_delivered_dead_lettered_or_skipped() -> None:
-    produced, delivered, lettered, skipped = books(run("--seconds", "3", "--rate", "500"))
+    produced, delivered, lettered, skipped = books(run("--seconds", "3", "--rate", "500", "--sinks", "segment"))
     assert produced == 1500
     assert delivered + lettered + skipped == 1500
     assert min(delivered, lettered, skipped) > 0
 
 
-def test_the_books_of_three_vendors_add_up_side_by_side() -> None:
-    output = run("--seconds", "2", "--rate", "200", "--sinks", "segment,mparticle,suprsend")
-    for sink in ("segment", "mparticle", "suprsend"):
+def test_the_books_of_all_vendors_add_up_side_by_side() -> None:
+    output = run("--seconds", "2")
+    for sink in VENDORS:
         produced, *ends = books(output, sink)
         assert (produced, sum(ends)) == (400, 400)
 
 
 def test_a_seed_decides_how_the_events_end() -> None:
-    first, second, other = (books(run("--seconds", "1", "--seed", seed)) for seed in ("7", "7", "8"))
+    first, second, other = (
+        books(run("--seconds", "1", "--seed", seed, "--sinks", "segment")) for seed in ("7", "7", "8")
+    )
     assert first == second
     assert first != other
 
@@ -60,4 +64,4 @@ def test_ctrl_c_ends_it_well_with_what_was_produced_so_far() -> None:
     rest = process.stdout.read()
     assert process.wait(30) == 0, "".join(seen) + rest
     assert time.monotonic() - asked_s < 30
-    assert 0 < books(rest)[0] < 30_000
+    assert 0 < books(rest)[0] < 12_000

@@ -10,6 +10,7 @@ from connector.sandbox.vendor import Item
 
 P = Partition("events", 0)
 A, B, C = (f"00000000-0000-4000-8000-00000000000{number}" for number in range(3))
+NONE_TORN: Mapping[str, int] = {}
 COUNTED = {"delivered": 2, "dead_lettered": 1, "skipped": 1}
 
 
@@ -22,15 +23,20 @@ def ledger() -> Ledger:
     books = Ledger(["segment"])
     for offset, identifier in enumerate((A, B, C, "")):
         if identifier:
-            books.sent(identifier, 1_000)
+            books.sent(identifier, b"", 1_000)
         books.placed(identifier, P, offset)
     books.took("segment", [item(A)], 2_000)
     books.took("segment", [item("other", b'{"order":"%s"}' % B.encode())], 4_000)
     return books
 
 
-def closed(books: Ledger, letters: tuple[int, ...] = (2,), counted: Mapping[str, int] = COUNTED) -> Balance:
-    return books.balance("segment", [(P, offset) for offset in letters], counted)
+def closed(
+    books: Ledger,
+    letters: tuple[int, ...] = (2,),
+    counted: Mapping[str, int] = COUNTED,
+    parts: Mapping[str, int] = NONE_TORN,
+) -> Balance:
+    return books.balance("segment", [(P, offset) for offset in letters], counted, parts)
 
 
 def test_a_record_that_was_taken_lettered_or_skipped_is_accounted_for() -> None:
@@ -71,3 +77,11 @@ def test_an_item_of_no_record_is_told() -> None:
     books = ledger()
     books.took("segment", [item("stranger")], 2_000)
     assert closed(books).faults == ("1 items of no record that was produced",)
+
+
+def test_a_record_of_which_only_a_part_came_is_told() -> None:
+    books = ledger()
+    books.took("segment", [item("other", b'{"order":"%s"}' % B.encode())], 4_500)
+    assert closed(books, parts={A: 1, B: 2}).faults == ("1 records of which the vendor took only a part",)
+    books.took("segment", [item("second", b'{"order":"%s","line":2}' % B.encode())], 5_000)
+    assert closed(books, parts={A: 1, B: 2}).faults == ()
