@@ -38,8 +38,11 @@ def stamp(event: Event, scene: Scene) -> Stamp:
 
 
 def idempotency_key(given: str | None, stamp: Stamp) -> str:
-    """Return the event's own key as it is, for the schema to judge, else one made of the record's id."""
-    return given or fitted_id(stamp.ident, longest=_LONGEST_KEY)
+    """Return the event's own key as it is, for the schema to judge, else one made of the record's id.
+
+    The vendor trims keys, so a blank one would be the same for all events that have it.
+    """
+    return given if given and given.strip() else fitted_id(stamp.ident, longest=_LONGEST_KEY)
 
 
 def distinct_id(event: Event) -> str:
