@@ -86,7 +86,7 @@ class Heads(Struct, frozen=True):
             device_info=device_info(context),
             application_info=application_info(context),
             user_attributes=self.bounds.user_attributes({**context.traits, **traits}),
-            deleted_user_attributes=removed or None,
+            deleted_user_attributes=self._removed(traits, removed),
             user_identities=identities,
             consent_state=consent,
             integration_attributes=_integrations(context.integration_attributes),
@@ -96,6 +96,10 @@ class Heads(Struct, frozen=True):
             context=_plan(context.plan),
         )
         return encoded(head)
+
+    def _removed(self, traits: Attributes, removed: Sequence[str]) -> Sequence[str] | None:
+        """Return the names to forget, as the vendor keeps them; what is set is not forgotten."""
+        return [self.bounds.name(name, "deleted_user_attributes") for name in removed if name not in traits] or None
 
     def _identities(self, event: Event) -> Mapping[str, str] | None:
         """Return the identities the vendor knows, each by its name; the event's own ids where no identity says more."""

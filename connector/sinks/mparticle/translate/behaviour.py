@@ -25,14 +25,14 @@ _NO_MEDIA = Media()
 
 
 class MediaInfo(Struct, frozen=True, omit_defaults=True):
-    action: str | None
-    channel: str | None
-    metadata: str | None
-    timed_metadata: str | None
-    playback_position: float | None
-    format: str | None
-    quality: str | None
-    playback_rate: float | None
+    action: str | None = None
+    channel: str | None = None
+    metadata: str | None = None
+    timed_metadata: str | None = None
+    playback_position: float | None = None
+    format: str | None = None
+    quality: str | None = None
+    playback_rate: float | None = None
 
 
 class CustomEvent(EventData, frozen=True, kw_only=True, omit_defaults=True):
