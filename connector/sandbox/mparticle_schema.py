@@ -173,7 +173,7 @@ _EVENTS: Mapping[str, tuple[Fields, Fields]] = {
     "breadcrumb": ({"label": str}, {"session_number": int}),
     "user_attribute_change": (
         {"user_attribute_name": str},
-        {"new old": str | int | float | bool | list[str], "deleted is_new_attribute": bool},
+        {"new old": Value | Entries, "deleted is_new_attribute": bool},
     ),
     "crash_report": (
         {"severity message": str},
