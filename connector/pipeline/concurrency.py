@@ -1,8 +1,8 @@
 """How many requests of a quota may be open at once, learnt from 429s and latency. Pure: the time is an argument.
 
-A 429 for a request that was the n-th open one, where so many were never taken, says that n is too many. Latency far
-above its own baseline is met by a trial with fewer: they stay where as much gets done, else the latency is not our
-doing, and becomes the baseline.
+A 429 for a request that was the n-th open one, where so many were never taken, says that n is too many, unless fewer
+are refused as well. Latency far above its own baseline is met by a trial with fewer: they stay where as much gets
+done, else the latency is not our doing, and becomes the baseline.
 """
 
 from statistics import median
@@ -43,11 +43,16 @@ class Concurrency:
         self._tried_s = float("-inf")
         self._changed_s = now_s
         self._proven = 0
+        self._before = most
+        self._doubted = False
+        self._least_refused = most + 1
         self._kept_s = 0.0
         self._kept_until_s = float("-inf")
 
     def answered(self, place: int, started_s: float, now_s: float) -> None:
         """Note an answer to a request that was the `place`-th open one when it started."""
+        self._doubted = False
+        self._least_refused = self._most + 1
         if self.limit < self._ramp_to:
             self.limit += 1
             return
@@ -65,21 +70,40 @@ class Concurrency:
             self._latencies_s.append(now_s - started_s)
 
     def limited(self, place: int, started_s: float, now_s: float, asked_s: float) -> bool:
-        """Note a 429; return whether that many at once explain it."""
-        if started_s < self._changed_s:
-            return True
-        if place <= max(1, self._proven):
+        """Note a 429; return whether that many at once explain it.
+
+        Several of one moment tell together: the least of them was too many. Where the first was refused as well, their
+        number is not to blame, and all is as before.
+        """
+        fresh = started_s >= self._changed_s
+        if fresh and place <= self._proven:
             return False
-        usual_s = 0.0 if self._baseline_s == float("inf") else self._baseline_s
-        kept_s = max(KEPT_LEAST_S, KEPT_REQUESTS * usual_s / place, 2 * self._kept_s if self.limit == place else 0.0)
-        self._kept_s = min(KEPT_MOST_S, kept_s)
-        self._kept_until_s = now_s + max(self._kept_s, KEPT_PER_WAIT * asked_s)
-        self._change(place - 1, now_s)
+        if not fresh and not self._doubted:
+            return True
+        self._least_refused = min(self._least_refused, place)
+        if self._least_refused <= 1:
+            if self._doubted:
+                self._doubted = False
+                self._kept_until_s = now_s
+                self._change(self._before, now_s)
+            return False
+        if not self._doubted:
+            self._doubted = True
+            self._before = self._ramp_to
+            self._keep(place, now_s, asked_s)
+        self._change(min(self.limit, self._least_refused - 1), now_s)
         return True
 
     def restart(self) -> None:
         """Begin with one, after a silence."""
         self.limit = 1
+
+    def _keep(self, place: int, now_s: float, asked_s: float) -> None:
+        """Feel out more only after a while, longer where the same number was too many again."""
+        usual_s = 0.0 if self._baseline_s == float("inf") else self._baseline_s
+        again_s = 2 * self._kept_s if self.limit == place else 0.0
+        self._kept_s = min(KEPT_MOST_S, max(KEPT_LEAST_S, KEPT_REQUESTS * usual_s / place, again_s))
+        self._kept_until_s = now_s + max(self._kept_s, KEPT_PER_WAIT * asked_s)
 
     def _judge(self, now_s: float) -> None:
         """Look at a window of answers under one limit."""

@@ -42,6 +42,29 @@ def test_only_the_first_of_many_429s_of_one_moment_counts() -> None:
     assert limiter.limit == 6
 
 
+def test_where_the_first_is_refused_as_well_their_number_is_not_to_blame() -> None:
+    limiter = Concurrency(MOST, 0.0)
+    assert limiter.limited(3, 0.0, 0.1, 0.0)
+    assert limiter.limit == 2
+    assert not limiter.limited(1, 0.0, 0.1, 0.0)
+    assert limiter.limit == MOST
+
+
+def test_the_least_refused_of_one_moment_was_too_many() -> None:
+    limiter = Concurrency(MOST, 0.0)
+    for place in (9, 12, 7, 8):
+        assert limiter.limited(place, 0.0, 0.1, 0.0)
+    assert limiter.limit == 6
+
+
+def test_a_storm_of_429s_leaves_the_limit_as_it_was() -> None:
+    limiter = Concurrency(MOST, 0.0)
+    for second in range(10):
+        for place in ((5, 3, 1, 2, 4), (1, 2, 3, 4, 5))[second % 2]:
+            limiter.limited(place, float(second), second + 0.1, 0.0)
+    assert limiter.limit == MOST
+
+
 def test_a_limit_that_a_429_taught_is_kept_for_a_while_and_then_felt_out() -> None:
     limiter = Concurrency(MOST, 0.0)
     limiter.limited(7, 0.0, 0.1, 0.0)
