@@ -6,7 +6,8 @@ ARGS ?=
 .PHONY: demo run test check bench soak
 demo: .venv/stamp ; $(BIN)/connector demo $(ARGS)
 run: .venv/stamp ; $(BIN)/connector run $(ARGS)
-test: .venv/stamp ; $(BIN)/pytest $(ARGS)
+# Two at a time, a file in one process: most of the long tests wait for a broker or a timeout.
+test: .venv/stamp ; $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 check: .venv/stamp ; $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 bench: .venv/stamp ; $(BIN)/python -m tests.bench $(ARGS)
 soak: .venv/stamp ; $(BIN)/python -m tests.soak $(ARGS)
