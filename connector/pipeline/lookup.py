@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Protocol
 
 import structlog
@@ -39,7 +40,7 @@ OpenStore = Callable[[StoredLookup], Store]
 
 
 class Lookups:
-    """The lookups of a sink. Facts asked of a vendor are remembered by need, the oldest forgotten first.
+    """The lookups of a sink. Facts asked of a vendor are remembered by need for their time, the oldest forgotten first.
 
     `failed` is told each time a record goes on without its fact.
     """
@@ -128,10 +129,13 @@ class Lookups:
             await asyncio.sleep(at_s - now_s)
 
     def _remember(self, need: Need, fact: object) -> None:
+        now_s = self._clock.monotonic_s()
         self._facts.pop(need, None)
-        self._facts[need] = (fact, self._clock.monotonic_s() + self._asked[need.lookup].ttl_s)
-        if len(self._facts) > MOST_FACTS:
-            del self._facts[next(iter(self._facts))]
+        self._facts[need] = (fact, now_s + self._asked[need.lookup].ttl_s)
+        # One more than comes in, so that what nobody asks for again does not stay.
+        for oldest in list(islice(self._facts, 2)):
+            if len(self._facts) > MOST_FACTS or self._facts[oldest][1] <= now_s:
+                del self._facts[oldest]
 
 
 class Stored:

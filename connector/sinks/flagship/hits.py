@@ -88,17 +88,17 @@ def required(text: str | None, field: str) -> str:
     """Return a text that must be there, within the vendor's bound. Units: 500 characters."""
     if not text:
         raise Untranslatable("missing", field)
-    return bounded(text, field)
+    return _bounded(text, field)
 
 
-def bounded(text: str, field: str, longest: int = _LONGEST) -> str:
-    if len(text) > longest:
+def optional(text: str | None, field: str) -> str | UnsetType:
+    return UNSET if text is None else _bounded(text, field)
+
+
+def _bounded(text: str, field: str) -> str:
+    if len(text) > _LONGEST:
         raise Untranslatable("too_long", field)
     return text
-
-
-def optional(text: str | None, field: str, longest: int = _LONGEST) -> str | UnsetType:
-    return UNSET if text is None else bounded(text, field, longest)
 
 
 def _location(text: str, field: str) -> str:

@@ -1,7 +1,9 @@
 """Facts asked once, paced, and kept in stores that may be down."""
 
 import asyncio
+import gc
 import random
+import weakref
 from collections.abc import Callable
 from typing import Literal
 
@@ -125,3 +127,25 @@ def test_records_go_on_without_a_store_that_may_be_absent_and_are_counted() -> N
 
 def test_the_address_of_a_store_is_shown_by_nothing() -> None:
     assert "hunter2" not in repr(StoredLookup("profile", "redis://:hunter2@cache", "wait"))
+
+
+def test_a_fact_whose_time_is_over_is_forgotten_by_what_comes_after() -> None:
+    class Value:
+        """Something that can be told to be gone."""
+
+    async def main() -> list[bool]:
+        lookups = Lookups(
+            [Profile(asks=False)], ScriptedHttp(lambda sent: Answer()), clock.LoopClock(), random.Random(1)
+        )
+        values = [Value() for _ in range(4)]
+        gone = [weakref.ref(value) for value in values]
+        for number, value in enumerate(values):
+            await lookups.save([Save("profile", str(number), value)])  # type: ignore[arg-type]
+        del values, value
+        await asyncio.sleep(61.0)
+        for number in range(4, 6):
+            await lookups.save([Save("profile", str(number), b"new")])
+        gc.collect()
+        return [one() is None for one in gone]
+
+    assert clock.run(main()) == [True] * 4
