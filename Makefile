@@ -1,4 +1,4 @@
-# Targets need Python 3.11; tests of real services need Java 17 and, once, Maven. `make test ARGS='-m "not slow"'` needs neither.
+# Targets need Python 3.11; tests of real services need Java 17, redis-server and, once, Maven. `make test ARGS='-m "not slow"'` needs neither.
 PYTHON ?= python3.11
 BIN := .venv/bin
 ARGS ?=
