@@ -30,8 +30,8 @@ from connector.sandbox.vendors import VENDORS
 
 TOPIC, LETTERS = "events", "dead-letters"
 FAULTS = (
-    "latency=10ms..50ms, latency=200ms..1s@0.05, limited=1s@0.01, status=503@0.02, reset=before@0.01,"
-    "reset=after@0.02, bad=0.002"
+    "latency=10ms..50ms, latency=200ms..1s@0.03, limited=1s@0.004, status=503@0.01, reset=before@0.005,"
+    "reset=after@0.01, bad=0.002, mparticle:bad=0.0005"
 )
 LOOK_S = 0.1
 LINE_EVERY_S = 1.0

@@ -1,5 +1,7 @@
 """A vendor's HTTP server on raw sockets that misbehaves by script. Not pure.
 
+It knows no vendor and decides every byte and its moment; the sandbox of the package is the other way round.
+
 async with Vendor(lambda request: Reply(status=503)) as vendor:
     ... vendor.url, vendor.received
 """
