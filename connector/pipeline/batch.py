@@ -7,7 +7,7 @@ from msgspec import Struct
 from connector.pipeline.acknowledge import OpenRecord
 from connector.sinks.contract import Endpoint, Item, Limits, Payload
 
-MERGED_FULL = 500
+MERGED_FULL = 250
 
 
 class Delivery(Struct, frozen=True, eq=False):
