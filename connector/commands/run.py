@@ -19,6 +19,7 @@ from connector.errors import ConnectorError, KafkaFailed, SchemaChanged
 from connector.observe.metrics import Metrics
 from connector.observe.status import Check, SinkStatus
 from connector.pipeline.flow import Flow
+from connector.pipeline.health import CHECKS
 
 STALL_S = 10.0
 BEAT_S = 1.0
@@ -56,7 +57,7 @@ class Run:
         for sink, flow in self.flows.items():
             trouble = flow.trouble()
             checks[f"kafka.{sink}"] = Check(not flow.kafka, flow.kafka)
-            for name in ("vendor", "registry", "guard", "partitions", "dead_letters"):
+            for name in CHECKS:
                 checks[f"{name}.{sink}"] = Check(name not in trouble, trouble.get(name, ""))
             if sink in self._missing_topics:
                 checks[f"dead_letters.{sink}"] = Check(False, self._missing_topics[sink])

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -22,6 +22,8 @@ RETRY_LONGEST_S = 30.0
 RETRY_AFTER_LONGEST_S = 900.0
 HOLD_S = 1.0
 
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
 
 
@@ -38,6 +40,19 @@ async def ask(http: Http, request: HttpRequest) -> HttpResponse:
         return await http.send(request, timeout_s=REQUEST_TIMEOUT_S)
     except (NotSent, Ambiguous, SetupFailed) as failure:
         raise FeedFailed(failure.kind) from failure
+
+
+def understood(read: Callable[[], T]) -> T:
+    """Have a reply read; a reading that fails in a way of its own is met like a reply nobody can read.
+
+    Raises: FeedFailed.
+    """
+    try:
+        return read()
+    except FeedFailed:
+        raise
+    except Exception as fault:  # whatever a vendor says, no flow ends of it
+        raise FeedFailed("unreadable") from fault
 
 
 class Feeds:
@@ -113,7 +128,7 @@ class Feeds:
         try:
             nonce = self._chance.randbytes(NONCE_BYTES)
             reply = await ask(self._http, feed.request(last, self._clock.now_ms(), nonce))
-            renewal = feed.read(reply, last, self._clock.now_ms())
+            renewal = understood(lambda: feed.read(reply, last, self._clock.now_ms()))
         except FeedFailed as failure:
             self.failing[feed.name] = failure.reason
             log.warning("feed not renewed, its last value stands", feed=feed.name, reason=failure.reason)
@@ -133,7 +148,9 @@ class Feeds:
 
     def _adopt(self, feed: Feed, renewal: Renewal) -> None:
         self._last[feed.name] = renewal
-        self.halt = next((last.halt for last in self._last.values() if last.halt is not None), None)
+        before, self.halt = self.halt, next((one.halt for one in self._last.values() if one.halt is not None), None)
+        if before != self.halt:
+            log.warning("sink halted by its feed" if self.halt else "sink released by its feed", feed=feed.name)
         # A new mapping: what was sent with the old one can be told from what it would be sent with now.
         self.values = {**self.values, feed.name: renewal.value}
 
@@ -143,7 +160,8 @@ class Feeds:
         if content is None:
             return None
         try:
-            return feed.read(msgspec.msgpack.decode(content, type=HttpResponse), None, self._clock.now_ms())
+            kept = msgspec.msgpack.decode(content, type=HttpResponse)
+            return understood(lambda: feed.read(kept, None, self._clock.now_ms()))
         except (FeedFailed, msgspec.DecodeError) as fault:
             log.warning("feed kept on disk cannot be read", feed=feed.name, fault=type(fault).__name__)
             return None

@@ -10,6 +10,9 @@ from connector.pipeline.dead_letter import Letters
 from connector.pipeline.desk import Desk
 from connector.pipeline.schema_wait import SchemaWait
 
+# Every check that `trouble` may fail.
+CHECKS = ("vendor", "feed", "lookup", "registry", "guard", "partitions", "dead_letters")
+
 
 def describe(ledger: Ledger, desk: Desk, clock: Clock, found: Mapping[str, str]) -> SinkStatus:
     """Return the state of a flow in a person's words."""
@@ -55,6 +58,8 @@ def trouble(
     for name, value in desk.feeds.values.items():
         if value is None and name in desk.feeds.failing:
             found["feed"] = f"{name} cannot be had: {desk.feeds.failing[name]}"
+    if desk.feeds.halt is not None and desk.feeds.halt.hold:
+        found["feed"] = f"everything is held back: {desk.feeds.halt.reason}"
     for name, reason in desk.lookups.failing.items():
         found["lookup"] = f"{name} does not answer: {reason}"
     if schemas.changed:

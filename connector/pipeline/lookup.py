@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from connector.errors import FeedFailed, StoreFailed
 from connector.pipeline.backoff import delay_s
 from connector.pipeline.clock import Clock
 from connector.pipeline.deliver import Http
-from connector.pipeline.feed import RETRY_FIRST_S, RETRY_LONGEST_S, ask
+from connector.pipeline.feed import RETRY_FIRST_S, RETRY_LONGEST_S, ask, understood
 from connector.sinks.contract import Lookup, Need, Save, StoredLookup
 
 MOST_FACTS = 100_000
@@ -95,8 +96,10 @@ class Lookups:
     async def _fact(self, need: Need) -> object:
         if need.lookup in self._stored:
             return await self._stored[need.lookup].get(need.key)
-        lookup, failures = self._asked[need.lookup], 0
+        failures = 0
         while True:
+            # Anew each time: credentials may have been mended since.
+            lookup = self._asked[need.lookup]
             known = self._facts.get(need)
             if known is not None and known[1] > self._clock.monotonic_s():
                 return known[0]
@@ -105,11 +108,14 @@ class Lookups:
                 return None
             try:
                 await self._pace(lookup)
-                fact = lookup.read(need, await ask(self._http, request))
+                reply = await ask(self._http, request)
+                fact = understood(partial(lookup.read, need, reply))
             except FeedFailed as failure:
                 if lookup.on_failure == "absent":
                     self._failed()
                     return None
+                if lookup.name not in self.failing:
+                    log.warning("lookup does not answer, its records wait", lookup=lookup.name, reason=failure.reason)
                 self.failing[lookup.name] = failure.reason
                 failures += 1
                 await asyncio.sleep(delay_s(failures, self._chance, first_s=RETRY_FIRST_S, longest_s=RETRY_LONGEST_S))
@@ -172,13 +178,14 @@ class Stored:
         return None
 
     async def put(self, key: str, value: bytes | None) -> None:
-        failures = 0
-        while not self._rests():
+        """Keep a value; to forget one is waited for whatever the store's failure means, or it would stay for ever."""
+        failures, forgets = 0, value is None
+        while forgets or not self._rests():
             try:
                 await self.store.put(key, value)
             except StoreFailed as failure:
                 failures += 1
-                await self._after(failure, failures)
+                await self._after(failure, failures, waits=forgets)
             else:
                 self._failing.pop(self._lookup.name, None)
                 return
@@ -190,12 +197,12 @@ class Stored:
         self._failed()
         return True
 
-    async def _after(self, failure: StoreFailed, failures: int) -> None:
+    async def _after(self, failure: StoreFailed, failures: int, *, waits: bool = False) -> None:
         name = self._lookup.name
         if name not in self._failing:
             log.warning("store of saved values does not answer", lookup=name, reason=failure.reason)
         self._failing[name] = failure.reason
-        if self._lookup.on_failure == "absent":
+        if self._lookup.on_failure == "absent" and not waits:
             self._rests_until_s = self._clock.monotonic_s() + REST_S
         else:
             await asyncio.sleep(delay_s(failures, self._chance, first_s=RETRY_FIRST_S, longest_s=RETRY_LONGEST_S))

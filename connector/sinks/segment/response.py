@@ -10,7 +10,7 @@ _DELIVERED = Delivered()
 # Statuses the official libraries send again beside the usual ones.
 _SENT_AGAIN = {410: Retryable("gone"), 460: Retryable("client_closed")}
 # What says that a token is no longer good, where there is one.
-_TOKEN_REFUSED = {401: "credentials", 511: "network"}
+_TOKEN_REFUSED = {401: "credentials", 403: "credentials", 511: "network"}
 
 
 def verdict(status: int, count: int, *, by_token: bool = False) -> Sequence[Outcome] | SetupFault | Refresh:

@@ -56,6 +56,12 @@ def keep_fresh(script: Callable[[Sent], Answer], for_s: float) -> tuple[object, 
     return clock.run(main())
 
 
+def test_a_reply_that_a_feed_cannot_read_ends_no_flow() -> None:
+    value, sent = keep_fresh(lambda sent: Answer(200, b"\xff" if sent.at_s < 10 else b"v1"), 120.0)
+    assert value == b"v1"
+    assert len(sent) > 2
+
+
 def test_a_feed_is_renewed_as_often_as_it_asks_and_says_what_it_has() -> None:
     value, sent = keep_fresh(lambda sent: Answer(body=b"v1", delay_s=0.0) if sent.at_s < 1 else Answer(304), 150.0)
     assert value == b"v1"

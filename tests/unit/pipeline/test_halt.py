@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from connector.domain.exchange import HttpRequest, HttpResponse
+from connector.pipeline.health import CHECKS
 from connector.pipeline.options import Options
 from connector.sinks.contract import Halt, Renewal
 from tests.doubles.http import Answer, Sent
@@ -61,6 +62,20 @@ def test_where_it_is_not_to_be_held_it_becomes_a_letter_with_the_reason() -> Non
     assert [at_s for at_s in sent_s if at_s > PANIC_S + 1.5] == []
     assert rig.producer.noted("reason") == ["panic"] * 2
     assert rig.stored[P0] == 2
+
+
+def test_a_halt_that_holds_fails_a_check_of_readiness_for_as_long_as_it_lasts() -> None:
+    said: list[str] = []
+
+    async def until(rig: Rig) -> None:
+        for wait_s in (30.0, 60.0):
+            await asyncio.sleep(wait_s)
+            trouble = rig.flow.trouble()
+            assert trouble.keys() <= set(CHECKS)
+            said.append(trouble.get("feed", ""))
+
+    tried(True, until)
+    assert said == ["everything is held back: panic", ""]
 
 
 def test_a_stop_does_not_wait_for_what_is_held() -> None:

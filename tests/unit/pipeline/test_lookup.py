@@ -125,6 +125,38 @@ def test_records_go_on_without_a_store_that_may_be_absent_and_are_counted() -> N
     assert store.asked == 1, "a store that is down is left alone for a while"
 
 
+def test_forgetting_is_waited_for_even_where_records_go_on_without_the_store() -> None:
+    store = ShakyStore(down_for=3)
+    store.values["u"] = b"v"
+    with_store(store, "absent", [Save("profile", "u", None)])
+    assert store.values == {}
+
+
+def test_a_waiting_question_goes_on_with_what_was_made_anew() -> None:
+    class Later(Profile):
+        def request(self, need: Need, now_ms: int) -> HttpRequest | None:
+            return HttpRequest("GET", "https://vendor.example/mended")
+
+    async def main() -> object:
+        http = ScriptedHttp(lambda sent: Answer(200 if sent.to == "mended" else 403, b"f"))
+        lookups = Lookups([Profile()], http, clock.LoopClock(), random.Random(1))
+        waiting = asyncio.ensure_future(lookups.facts([NEED]))
+        await asyncio.sleep(60.0)
+        lookups.adopt([Later()])
+        return (await waiting)[NEED]
+
+    assert clock.run(main()) == b"f"
+
+
+def test_a_reply_that_a_lookup_cannot_read_is_as_good_as_none() -> None:
+    class Fragile(Profile):
+        def read(self, need: Need, reply: HttpResponse) -> object:
+            return reply.body.decode()
+
+    script = lambda sent: Answer(200, b"\xff" if sent.at_s < 60 else b"f")  # noqa: E731
+    assert look_up(Fragile(), script, (0.0,))[0] == ["f"]
+
+
 def test_the_address_of_a_store_is_shown_by_nothing() -> None:
     assert "hunter2" not in repr(StoredLookup("profile", "redis://:hunter2@cache", "wait"))
 

@@ -106,14 +106,10 @@ def test_what_holds_no_token_fails_the_feed(reply: HttpResponse, reason: str, as
     assert (failed.value.reason, failed.value.retry_after_s) == (reason, asked_s)
 
 
-@pytest.mark.parametrize("status", [401, 511])
+@pytest.mark.parametrize("status", [401, 403, 511])
 def test_a_refused_token_is_renewed_where_there_is_one(status: int) -> None:
     assert isinstance(verdict(status, 1, by_token=True), Refresh)
     assert isinstance(verdict(status, 1), SetupFault)
-
-
-def test_a_403_is_no_matter_of_the_tokens_age() -> None:
-    assert verdict(403, 1, by_token=True) == SetupFault("credentials", "status 403")
 
 
 def test_an_event_is_held_until_there_is_a_token_and_a_skip_is_not() -> None:
@@ -159,7 +155,7 @@ def test_a_token_is_there_before_anything_is_sent() -> None:
     assert account.bearers == ["t1"]
 
 
-@pytest.mark.parametrize("status", [401, 511])
+@pytest.mark.parametrize("status", [401, 403, 511])
 def test_a_refused_token_is_renewed_once_and_the_batch_sent_again(status: int) -> None:
     account = Account({"t1": status})
     assert delivered_by(account, 5, batch=1).ends == {"delivered": 5}
