@@ -207,8 +207,8 @@ class Flow:
         everything = self._stopping or self.desk.stopped or letters.pending > MOST_LETTERS
         pause, resume = self.throttle.orders(holdings, self.schemas.waiting.keys(), everything=everything)
         self.account.report()
+        parked = relieve(self.lanes, self.throttle, len(holdings))
         if self._report.due():
-            parked = relieve(self.lanes, self.options.budget_bytes)
             self._report.gauges(self.ledger, self.desk, parked)
         return Orders(store, pause, resume)
 

@@ -87,7 +87,8 @@ def judge(batch: Batch, outcomes: Sequence[Outcome], now: Now, policy: Policy) -
             split = why[0].reason
             again += [Again(part, now.s, blocks=True, reason=split) for part in parts]
     if failed:
-        whole = len(failed) == len(batch.bundles)
+        # A reply of success that fails each item is about these items: the request itself was well.
+        whole = len(failed) == len(batch.bundles) and not 200 <= batch.status < 300
         retried, split_for = _retry(replace(batch, bundles=tuple(failed)), wait, now, policy, whole=whole)
         split = split or split_for
         if retried is None:

@@ -1,22 +1,43 @@
 """Parked records: singles that keep failing while the vendor is healthy wait with their key, up to a bound."""
 
+from collections import Counter
 from collections.abc import Sequence
 
+from connector.domain.record import Partition
+from connector.pipeline.acknowledge import OpenRecord
+from connector.pipeline.aside import Aside
 from connector.pipeline.lane import Lane
+from connector.pipeline.throttle import Throttle
 
 MOST_OF_BUDGET = 0.1
+MOST_OF_PARTITION = 0.5
 
 
-def relieve(lanes: Sequence[Lane], budget_bytes: int) -> int:
-    """Give up the longest parked until what is parked fits its share of the budget; return how many are left."""
-    parked = [(aside.batch.parked_since_s or 0.0, lane, aside) for lane in lanes for aside in lane.parked]
-    parked.sort(key=lambda entry: entry[0])
-    size = sum(aside.charged for _, _, aside in parked)
+def relieve(lanes: Sequence[Lane], throttle: Throttle, partitions: int) -> int:
+    """Give up the longest parked until what is parked fits its bounds; return how many are left.
+
+    They may hold a tenth of the budget, and of a partition half its share and half its span: over the whole of either
+    it would stand still for all. What was not tried yet is left.
+    """
+    parked = [(lane, aside) for lane in lanes for aside in lane.parked]
+    parked.sort(key=lambda one: one[1].batch.parked_since_s or 0.0)
+    sizes: Counter[Partition] = Counter()
+    for _, aside in parked:
+        sizes[_first(aside).record.partition] += aside.charged
     left = len(parked)
-    for _, lane, aside in parked:
-        if size <= MOST_OF_BUDGET * budget_bytes:
-            break
-        size -= aside.charged
-        left -= 1
-        lane.give_up(aside)
+    for lane, aside in parked:
+        first = _first(aside)
+        crowded = (
+            sizes.total() > MOST_OF_BUDGET * throttle.budget_bytes
+            or sizes[first.record.partition] > MOST_OF_PARTITION * throttle.share_bytes(partitions)
+            or first.holding.highest_seen - first.record.offset > MOST_OF_PARTITION * throttle.most_span
+        )
+        if crowded and aside.batch.failures:
+            sizes[first.record.partition] -= aside.charged
+            left -= 1
+            lane.give_up(aside)
     return left
+
+
+def _first(aside: Aside) -> OpenRecord:
+    return next(aside.batch.deliveries()).opened

@@ -5,11 +5,11 @@ from collections import deque
 from msgspec import Struct
 from msgspec.structs import replace
 
-from connector.domain.outcome import Rejected
+from connector.domain.outcome import Delivered, Rejected
 from connector.pipeline.aside import Aside, Asides
 from connector.pipeline.batch import Batch, Delivery
 from connector.pipeline.desk import Desk
-from connector.pipeline.judge import Judged
+from connector.pipeline.judge import Again, Judged
 from connector.pipeline.split import without
 
 
@@ -41,7 +41,23 @@ def settle(desk: Desk, asides: Asides, queue: deque[Delivery], flight: Flight, j
         if rest is not None:
             again.append(replace(one, batch=rest))
             desk.metrics.retry(one.reason, max(0.0, one.not_before_s - desk.clock.monotonic_s()))
+    if flight.aside is not None and any(_exhausted(outcome) for _, outcome in judged.final):
+        again += _heir(desk, flight.aside)
     asides.replace(flight.aside, again, queue)
+
+
+def _heir(desk: Desk, aside: Aside) -> list[Again]:
+    """Have the next of a parked key take the place of one that was given up: it is no stranger, and goes at once."""
+    if not aside.followers:
+        return []
+    delivery, now_s = aside.followers.pop(0), desk.clock.monotonic_s()
+    endpoint = desk.sink.endpoints[delivery.payload.endpoint]
+    batch = Batch(endpoint, ((delivery,),), "time", suspect=True, parked_since_s=now_s)
+    return [Again(batch, now_s, blocks=False, reason="parked")]
+
+
+def _exhausted(outcome: Delivered | Rejected) -> bool:
+    return isinstance(outcome, Rejected) and outcome.reason == "exhausted"
 
 
 def _stale(delivery: Delivery) -> bool:

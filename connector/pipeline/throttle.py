@@ -22,12 +22,12 @@ class Throttle:
 
     def __init__(self, budget_bytes: int, max_ahead: int) -> None:
         self.paused: set[Partition] = set()
-        self._budget_bytes = budget_bytes
-        self._most_span = max(1, max_ahead - most_polled(max_ahead))
+        self.budget_bytes = budget_bytes
+        self.most_span = max(1, max_ahead - most_polled(max_ahead))
 
     def share_bytes(self, assigned: int) -> int:
         """One partition's share of the budget."""
-        return max(LEAST_SHARE_BYTES, self._budget_bytes // max(1, assigned))
+        return max(LEAST_SHARE_BYTES, self.budget_bytes // max(1, assigned))
 
     def orders(
         self, holdings: Mapping[Partition, Holding], standing: Collection[Partition], *, everything: bool
@@ -37,7 +37,7 @@ class Throttle:
         wanted: set[Partition] = set()
         for partition, holding in holdings.items():
             slack = 2 if partition in self.paused else 1
-            over = holding.size * slack > share or holding.span * slack > self._most_span
+            over = holding.size * slack > share or holding.span * slack > self.most_span
             if everything or over or partition in standing:
                 wanted.add(partition)
         pause = wanted - self.paused

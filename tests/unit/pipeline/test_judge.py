@@ -134,6 +134,10 @@ def test_what_fails_holds_its_lane_up_but_for_the_first_few_times() -> None:
     assert not failing(batch_of(4), 5).blocks
 
 
+def test_items_that_fail_by_their_own_verdicts_hold_nothing_else_up() -> None:
+    assert not failing(replace(batch_of(4), status=207), 1).blocks
+
+
 def test_429_takes_nothing_apart_whatever_the_others_do() -> None:
     batch = batch_of(4)
     for second in range(20):
