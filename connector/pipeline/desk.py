@@ -1,5 +1,6 @@
 """What the lanes of a flow share: the sink, its gates and feeds, and how each reply bears on them."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import structlog
@@ -21,6 +22,7 @@ from connector.sinks.contract import Endpoint, Sink
 log = structlog.get_logger(__name__)
 
 TRANSLATED_AHEAD = 2
+LONGEST_COMPUTED_S = 0.05
 
 
 class Desk:
@@ -47,6 +49,7 @@ class Desk:
         )
         self.last_error = ""
         self.distrusted = False
+        self.rest_s = 0.0
         self._make_anew = outside.reload
         self._learned: dict[str, int] = {}
         self._taken: dict[str, int] = {}
@@ -64,6 +67,16 @@ class Desk:
     def request_bytes(self, endpoint: Endpoint) -> int:
         """The most one request may hold: the documented limit, or less where a 413 taught so."""
         return self._learned.get(endpoint.name, endpoint.limits.request_bytes)
+
+    async def rest(self) -> None:
+        """Let polls, replies and probes of liveness have the loop; the first lane back may compute for a while more.
+
+        `rest_s` is when all lanes together have computed for long enough: a translation may be costly.
+        """
+        before_s = self.rest_s
+        await asyncio.sleep(0)
+        if self.rest_s == before_s:
+            self.rest_s = self.clock.monotonic_s() + LONGEST_COMPUTED_S
 
     def reload(self) -> None:
         """Read secrets anew before what was refused is tried again; what cannot be read leaves the old ones."""

@@ -72,9 +72,13 @@ class Lane:
             self._desk.metrics.translated(self._desk.clock.monotonic_s() - began_s)
 
     async def _translate_ahead(self) -> float:
-        while self._inbox and len(self._queue) < self._desk.ahead:
+        desk = self._desk
+        while self._inbox and len(self._queue) < desk.ahead:
+            if desk.clock.monotonic_s() > desk.rest_s:
+                await desk.rest()
+                continue
             arrival = self._translating = self._inbox.popleft()
-            wait_s = await translate(self._desk, arrival, self._queue)
+            wait_s = await translate(desk, arrival, self._queue)
             self._translating = None
             if wait_s:
                 self._inbox.appendleft(arrival)

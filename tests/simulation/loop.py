@@ -63,6 +63,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._now_s
 
+    def spend(self, seconds: float) -> None:
+        """Let time pass as a computation does: nothing else runs meanwhile."""
+        self._now_s += seconds
+
     def thaw(self, host: Host) -> None:
         """Let a frozen process go on with all that became due meanwhile."""
         host.state = "up"

@@ -4,9 +4,12 @@ import asyncio
 
 from msgspec.structs import replace
 
+from connector.domain.events import Event
 from connector.errors import SchemaMissing
 from connector.pipeline.options import Options
+from connector.sinks.contract import Scene, Translation
 from tests.doubles.http import Answer, Sent
+from tests.simulation.loop import VirtualLoop
 from tests.unit.pipeline.making import EVENT, LIMITS, P0, P1, PlainSink
 from tests.unit.pipeline.rig import Rig, play, records, seconds
 
@@ -297,3 +300,28 @@ def test_a_schema_that_is_really_absent_is_a_letter_after_the_grace() -> None:
     assert letters == [0]
     assert rig.producer.noted("reason") == ["schema_not_found"]
     assert rig.stored[P0] == 2
+
+
+class CostlySink(PlainSink, frozen=True):
+    """Each translation takes 20 ms of CPU."""
+
+    def translate(self, event: Event, scene: Scene) -> Translation:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.spend(0.02)
+        return super().translate(event, scene)
+
+
+def test_a_costly_translation_leaves_the_loop_to_others_often() -> None:
+    gaps_s: list[float] = []
+
+    async def until(rig: Rig) -> None:
+        loop = asyncio.get_running_loop()
+        while len(rig.http.bodies) < 800:
+            began_s = loop.time()
+            await asyncio.sleep(0.01)
+            gaps_s.append(loop.time() - began_s)
+
+    names = [f"n{number}" for number in range(800)]
+    play(lambda: Rig(records(names), sink=CostlySink()), until)
+    assert max(gaps_s) < 0.5
