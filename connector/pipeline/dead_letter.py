@@ -137,6 +137,7 @@ class Letters:
                 self._metrics.guard(True)
                 log.error(
                     "dead-letter guard tripped: the sink refuses most records; nothing more is sent",
+                    letters_topic=letter.topic,
                     reason=reason,
                     fix="mend the events or the settings and restart, or set CONNECTOR_GUARD=off",
                 )
