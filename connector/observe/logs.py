@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal, TextIO
 
@@ -17,14 +18,14 @@ Format = Literal["auto", "json", "console"]
 
 
 class RateLimit:
-    """Lets at most ten lines a second of one text and sink pass; the next that passes counts the others.
+    """Lets at most ten lines of one text and sink pass in any second; the next that passes counts the others.
 
     Lines of libraries are limited by their logger, for no two of their texts need be the same.
     """
 
     def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._monotonic_s = monotonic_s
-        self._seen: dict[tuple[str, str], tuple[int, int, int]] = {}
+        self._seen: dict[tuple[str, str], _Kind] = {}
 
     @property
     def kinds(self) -> int:
@@ -47,18 +48,28 @@ class RateLimit:
 
     def _passes(self, text: str, sink: str) -> int | None:
         """Return how many lines of that kind were held back before this one, or None to hold it back too."""
-        second = int(self._monotonic_s())
+        now_s = self._monotonic_s()
         if len(self._seen) >= MOST_KINDS:
             # Copied first: the Kafka client logs from a thread of its own.
-            self._seen = {kind: state for kind, state in list(self._seen.items()) if state[0] == second}
-        since, passed, suppressed = self._seen.get((text, sink), (second, 0, 0))
-        if since != second:
-            passed = 0
-        if passed == LINES_PER_S:
-            self._seen[text, sink] = (second, passed, suppressed + 1)
+            seen = [(name, kind) for name, kind in list(self._seen.items()) if kind.passed_s]
+            self._seen = {name: kind for name, kind in seen if now_s - kind.passed_s[-1] < 1.0}
+        kind = self._seen.setdefault((text, sink), _Kind())
+        if len(kind.passed_s) == LINES_PER_S and now_s - kind.passed_s[0] < 1.0:
+            kind.suppressed += 1
             return None
-        self._seen[text, sink] = (second, passed + 1, 0)
+        kind.passed_s.append(now_s)
+        suppressed, kind.suppressed = kind.suppressed, 0
         return suppressed
+
+
+class _Kind:
+    """When the last ten lines of a kind passed, and how many were held back since."""
+
+    __slots__ = ("passed_s", "suppressed")
+
+    def __init__(self) -> None:
+        self.passed_s: deque[float] = deque(maxlen=LINES_PER_S)
+        self.suppressed = 0
 
 
 def redact(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:

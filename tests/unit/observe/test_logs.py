@@ -108,6 +108,17 @@ def test_a_storm_is_ten_lines_a_second_and_a_count(stream: StringIO, clock: Cloc
     assert "suppressed" not in after
 
 
+def test_a_storm_is_ten_lines_in_any_second_wherever_it_begins(stream: StringIO, clock: Clock) -> None:
+    passed_s: list[float] = []
+    for tick in range(300):
+        clock.now_s = 100.7 + tick / 100
+        before = len(lines(stream))
+        structlog.get_logger().warning("request failed", sink="segment")
+        passed_s += [clock.now_s] * (len(lines(stream)) - before)
+    assert len(passed_s) == 3 * LINES_PER_S
+    assert all(later - first >= 1.0 for first, later in zip(passed_s, passed_s[LINES_PER_S:], strict=False))
+
+
 def test_a_storm_of_one_sink_leaves_the_lines_of_others(stream: StringIO) -> None:
     log = structlog.get_logger()
     for _ in range(25):
