@@ -14,6 +14,7 @@ from fastavro.schema import fingerprint, load_schema, to_parsing_canonical_form
 from msgspec import Struct
 
 AVRO = Path(__file__).parents[2] / "avro"
+SINCE_MS = 1_790_000_000_000
 KINDS = ("Track", "Page", "Screen", "Identify", "Group", "Alias")
 
 
@@ -59,9 +60,9 @@ def register(registry: str, subject: str, schema: Any) -> int:
         return found
 
 
-def event(kind: str, user: str, identifier: str, number: int) -> dict[str, Any]:
+def event(kind: str, user: str, identifier: str, number: int, since_ms: int = SINCE_MS) -> dict[str, Any]:
     """Return an event of a kind, with its number where the vendor's message shows it."""
-    common = {"message_id": identifier, "user_id": user, "timestamp": 1_790_000_000_000 + number}
+    common = {"message_id": identifier, "user_id": user, "timestamp": since_ms + number}
     match kind:
         case "Track":
             return common | {"name": "Button Pressed", "properties": {"number": number, "price": 19.5}}
@@ -83,7 +84,13 @@ def encode(kind: str, value: Mapping[str, Any], head: bytes) -> bytes:
 
 
 def mixed(
-    count: int, *, keys: int, name: str, heads: Mapping[str, bytes] | None = None, kinds: tuple[str, ...] = KINDS
+    count: int,
+    *,
+    keys: int,
+    name: str,
+    heads: Mapping[str, bytes] | None = None,
+    kinds: tuple[str, ...] = KINDS,
+    since_ms: int = SINCE_MS,
 ) -> Iterator[Made]:
     """Make records of all kinds in turn over so many keys; ids begin with `name`."""
     sequences = [0] * keys
@@ -92,7 +99,7 @@ def mixed(
         which = (number * 7919) % keys
         user, identifier = f"user-{which}", f"{name}-{number}"
         head = heads[kind] if heads else single_object_head(kind)
-        value = encode(kind, event(kind, user, identifier, number), head)
+        value = encode(kind, event(kind, user, identifier, number, since_ms), head)
         yield Made(user.encode(), value, identifier, kind, number, sequences[which])
         sequences[which] += 1
 

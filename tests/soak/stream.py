@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.doubles.vendor import Vendor
-from tests.integration.events import Made, mixed
+from tests.integration.events import KINDS, Made, mixed
 from tests.integration.invariants import assert_pages_tell_no_secret
 from tests.integration.oracle import Ledger, Watch
 from tests.integration.process import Connector, until
@@ -16,6 +17,7 @@ from tests.services.kafka import Kafka
 
 PARTITIONS = 6
 KEYS = 500
+MOST = 10_000_000
 # 8 requests of 50 records on the wire, and what was acknowledged since the last commit, of a second ago.
 MOST_UNCOMMITTED = 2_000
 
@@ -28,23 +30,38 @@ def on_cluster(kafka: Kafka, partitions: int = PARTITIONS, **config: str) -> Tri
     return trial
 
 
-def _paced(records: Iterable[Made], per_s: float, stop: threading.Event) -> Iterator[Made]:
+def _paced(records: Iterable[Made], per_s: float, stop: threading.Event, sent_s: dict[str, float]) -> Iterator[Made]:
     # One wait for several records: a wait is never shorter than some 50 us, and often much longer.
     at_once = max(1, round(per_s / 100))
+    began_s = time.monotonic()
     for number, made in enumerate(records, 1):
+        sent_s[made.id] = time.monotonic()
         yield made
-        if number % at_once == 0 and stop.wait(at_once / per_s):
+        # Whoever is late catches up: the pace is that of the whole time.
+        if number % at_once == 0 and stop.wait(max(0.0, began_s + number / per_s - time.monotonic())):
             return
 
 
 @asynccontextmanager
-async def steady(trial: Trial, per_s: float = 500.0) -> AsyncIterator[None]:
-    """Produce so many records a second for the length of a block, and wait for their acks."""
-    stop = threading.Event()
-    records = _paced(mixed(10_000_000, keys=KEYS, name=trial.topic), per_s, stop)
-    producing = asyncio.create_task(trial.produce(records))
+async def steady(
+    trial: Trial,
+    per_s: float = 500.0,
+    *,
+    keys: int = KEYS,
+    kinds: tuple[str, ...] = KINDS,
+    records: Iterable[Made] | None = None,
+) -> AsyncIterator[Mapping[str, float]]:
+    """Produce so many records a second for the length of a block, and wait for their acks; `records` if others.
+
+    Yields when each was sent, by its id and the machine's monotonic clock.
+    """
+    stop, sent_s = threading.Event(), dict[str, float]()
+    if records is None:
+        now_ms = time.time_ns() // 1_000_000  # for vendors that take no old events
+        records = mixed(MOST, keys=keys, name=trial.topic, kinds=kinds, since_ms=now_ms)
+    producing = asyncio.create_task(trial.produce(_paced(records, per_s, stop, sent_s)))
     try:
-        yield
+        yield sent_s
     finally:
         stop.set()
         await producing

@@ -1,0 +1,231 @@
+"""Rows of a vendor that cannot be reached, or fails for some records: what waits, what goes on, and nothing is lost."""
+
+import asyncio
+import errno
+import re
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.kafka import MockCluster
+from tests.doubles.vendor import Reply, Request, Vendor
+from tests.integration.campaign import Messages
+from tests.integration.oracle import segment
+from tests.integration.process import Connector, until
+from tests.integration.trial import Trial, on_mock
+from tests.soak.conftest import Tell
+from tests.soak.stream import held, replica, running, steady
+
+CERTIFICATES = Path(__file__).parents[1] / "doubles/certificates"
+RECOVERY_S = 15
+
+Fault = Callable[[Vendor], AbstractAsyncContextManager[None]]
+
+
+def served_with(certificate: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATES / certificate)
+    return context
+
+
+def authorities(folder: Path) -> str:
+    """Trust both of the stand-in's certificates, so that only their content can be wrong."""
+    file = folder / "authorities.pem"
+    file.write_text("".join((CERTIFICATES / name).read_text() for name in ("localhost.pem", "expired.pem")))
+    return str(file)
+
+
+@asynccontextmanager
+async def refused(vendor: Vendor) -> AsyncIterator[None]:
+    await vendor.stop()
+    yield
+    await vendor.start(vendor.port)
+
+
+@asynccontextmanager
+async def black_hole(vendor: Vendor) -> AsyncIterator[None]:
+    """Have the kernel drop whatever wants to connect: a listener that accepts nothing, and its queue is full."""
+    await vendor.stop()
+    with socket.socket() as hole, socket.socket() as first, socket.socket() as second:
+        hole.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        hole.bind(("127.0.0.1", vendor.port))
+        hole.listen(0)
+        for filler in (first, second):
+            filler.setblocking(False)
+            assert filler.connect_ex(hole.getsockname()) in (0, errno.EINPROGRESS)
+        yield
+    await vendor.start(vendor.port)
+
+
+@asynccontextmanager
+async def expired(vendor: Vendor) -> AsyncIterator[None]:
+    await vendor.stop()
+    impostor = Vendor(vendor.script, tls=served_with("expired.pem"))
+    await impostor.start(vendor.port)
+    yield
+    await impostor.stop()
+    assert impostor.received == []
+    await vendor.start(vendor.port)
+
+
+@pytest.mark.row(
+    "a vendor that cannot be reached for a while", bound="its own kind and class, 0 letters, delivers 15 s after"
+)
+@pytest.mark.parametrize(
+    ("fault", "kind", "says", "tls"),
+    [
+        pytest.param(refused, "connect", "does not answer", False, id="refused"),
+        pytest.param(black_hole, "connect_timeout", "does not answer", False, id="black hole"),
+        pytest.param(expired, "tls", "refuses our set-up", True, id="certificate expired"),
+    ],
+)
+def test_a_vendor_out_of_reach_is_waited_for(
+    mock: MockCluster, tmp_path: Path, tell: Tell, fault: Fault, kind: str, says: str, tls: bool
+) -> None:
+    async def run() -> None:
+        trial = on_mock(mock)
+        server = served_with("localhost.pem") if tls else None
+        async with Vendor(segment(trial.ledger), tls=server) as vendor:
+            connector = replica(trial, vendor, tmp_path, CONNECTOR_HTTP_CA_FILE=authorities(tmp_path))
+            with trial.watch() as watch:
+                async with running(connector):
+                    await trial.delivered(await trial.mixed(500, keys=100))
+                    async with fault(vendor):
+                        waiting = await trial.mixed(500, keys=100)
+                        await until(lambda: _says(connector, says), 60, "readiness names the vendor")
+                        failed = await _failed(connector)
+                        assert failed.keys() == {kind}
+                        assert await trial.letters_now() == []
+                    back_s = time.monotonic()
+                    await trial.delivered(waiting, RECOVERY_S)
+                    took_s = time.monotonic() - back_s
+                    await trial.settled()
+                    await until(connector.ready, 10, "ready")
+            tell(**held(trial, watch, connector), attempts=failed[kind], back_after_s=f"{took_s:.1f}")
+            assert trial.letters() == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.row(
+    "a vendor's address that cannot be right", bound="its own kind and class, 0 letters, nothing committed, 0 missing"
+)
+@pytest.mark.parametrize(
+    ("host", "kind", "says"),
+    [
+        pytest.param("http://nobody.invalid", "dns", "does not answer", id="name unknown"),
+        pytest.param("https://127.0.0.1", "tls", "refuses our set-up", id="certificate of another host"),
+    ],
+)
+def test_a_wrong_address_is_named_and_mended_by_a_restart(
+    mock: MockCluster, tmp_path: Path, tell: Tell, host: str, kind: str, says: str
+) -> None:
+    async def run() -> None:
+        trial = on_mock(mock)
+        async with Vendor(segment(trial.ledger), tls=served_with("localhost.pem")) as vendor:
+            trusted = {"CONNECTOR_HTTP_CA_FILE": authorities(tmp_path)}
+            wrong = replica(trial, vendor, tmp_path, **trusted, SEGMENT_HOST=f"{host}:{vendor.port}")
+            right = replica(trial, vendor, tmp_path, **trusted)
+            with trial.watch() as watch:
+                await trial.mixed(500, keys=100)
+                async with running(wrong):
+                    await until(lambda: _says(wrong, says), 60, "readiness names the vendor")
+                    failed = await _failed(wrong)
+                    assert failed.keys() == {kind}
+                assert vendor.received == []
+                assert not any(trial.commits().values())
+                async with running(right):
+                    await trial.settled()
+            tell(**held(trial, watch, wrong, right), attempts=failed[kind])
+            assert trial.letters() == []
+
+    asyncio.run(run())
+
+
+async def _says(connector: Connector, words: str) -> bool:
+    return words in (await connector.failing()).get("vendor.segment", "")
+
+
+async def _failed(connector: Connector) -> dict[str, int]:
+    """Count requests that got no reply, by kind."""
+    kinds = re.compile(r'connector_http_errors_total\{kind="(\w+)"')
+    found = ((kinds.match(name), count) for name, count in (await connector.metrics()).items())
+    return {match[1]: round(count) for match, count in found if match and count}
+
+
+class Unlucky:
+    """Answers a 503 to any request that holds a message of this user, for as long as it is set."""
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+        self.refusals = 0
+
+    def __call__(self, request: Request, messages: Messages) -> Reply | None:
+        if not any(message.get("userId") == self.user for message in messages):
+            return None
+        self.refusals += 1
+        return Reply(503)
+
+
+ONE = "user-7"
+
+
+@pytest.mark.row(
+    "a vendor that fails for one key alone", bound="the key parks, others flow, order kept, 0 letters once it recovers"
+)
+def test_a_key_that_fails_alone_waits_alone(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
+    async def run() -> None:
+        trial, unlucky = on_mock(mock), Unlucky(ONE)
+        async with Vendor(segment(trial.ledger, unlucky)) as vendor:
+            connector = replica(trial, vendor, tmp_path)
+            with trial.watch() as watch:
+                async with running(connector):
+                    async with steady(trial, per_s=300):
+                        await until(lambda: _parked(connector), 60, "the key parked")
+                        before, calm_s = len(trial.ledger.delivered), time.monotonic()
+                        await asyncio.sleep(20)  # the figure is over this very time
+                        rate = (len(trial.ledger.delivered) - before) / (time.monotonic() - calm_s)
+                        assert not _of(trial, ONE) & trial.ledger.delivered
+                        unlucky.user = ""
+                        waiting, healed_s = _of(trial, ONE), time.monotonic()
+                        await trial.delivered(waiting, 65)
+                        took_s = time.monotonic() - healed_s
+                    await trial.settled()
+            tell(**held(trial, watch, connector), rate=f"{rate:.0f} of 300/s", back_after_s=f"{took_s:.0f}")
+            assert rate >= 0.9 * 300
+            assert trial.letters() == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.row("a vendor that fails for one key for ever", bound="letters of that key's records alone, expired")
+def test_a_key_that_fails_for_ever_is_given_up_at_its_age(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
+    async def run() -> None:
+        trial, unlucky = on_mock(mock), Unlucky(ONE)
+        async with Vendor(segment(trial.ledger, unlucky)) as vendor:
+            connector = replica(trial, vendor, tmp_path, CONNECTOR_MAX_AGE="20s")
+            with trial.watch() as watch:
+                async with running(connector):
+                    async with steady(trial, per_s=300):
+                        await asyncio.sleep(40)  # twice the age, so that some of the key's records are given up
+                    await trial.settled(90)
+            found = trial.letters_of()
+            tell(**held(trial, watch, connector), letters=len(found))
+            assert found.keys() == _of(trial, ONE)
+            assert {letter.notes["reason"] for same in found.values() for letter in same} == {"expired"}
+
+    asyncio.run(run())
+
+
+async def _parked(connector: Connector) -> bool:
+    return await connector.total("connector_records_parked") > 0
+
+
+def _of(trial: Trial, key: str) -> set[str]:
+    entries = list(trial.ledger.entries.values())
+    return {entry.made.id for entry in entries if entry.made.key == key.encode()}
