@@ -86,9 +86,10 @@ def test_every_lane_is_used(mock: MockCluster, tmp_path: Path, tell: Tell) -> No
                     since_s = time.monotonic()
                     await asyncio.sleep(12)  # the figure is over this very time
                     found = [at_s for at_s in timed.requests_s if since_s <= at_s < since_s + 12]
+                    limit = await connector.total("connector_concurrency_limit")
                     await trial.settled()
         share = len(found) / 12 / (64 / 0.5)
-        tell(**held(trial, watch, connector), share=f"{share:.0%}")
+        tell(**held(trial, watch, connector), share=f"{share:.0%}", limit=f"{limit:.0f}")
         assert share >= 0.8
 
     asyncio.run(run())

@@ -14,7 +14,7 @@ import pytest
 
 from tests.doubles.kafka import MockCluster
 from tests.doubles.vendor import Reply, Request, Vendor
-from tests.integration.campaign import Messages
+from tests.integration.campaign import TAKEN, Messages
 from tests.integration.oracle import segment
 from tests.integration.process import Connector, until
 from tests.integration.trial import Trial, on_mock
@@ -143,6 +143,59 @@ def test_a_wrong_address_is_named_and_mended_by_a_restart(
                     await trial.settled()
             tell(**held(trial, watch, wrong, right), attempts=failed[kind])
             assert trial.letters() == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.row(
+    "a proxy that is down, or wants a password it was not given", bound="set-up class, says proxy, 0 letters, 0 missing"
+)
+@pytest.mark.parametrize("proxy", ["down", "demanding"])
+def test_a_proxy_that_does_not_serve_is_named(mock: MockCluster, tmp_path: Path, tell: Tell, proxy: str) -> None:
+    async def run() -> None:
+        trial = on_mock(mock)
+        demanding = Vendor(lambda request: Reply(407, {"Proxy-Authenticate": "Basic"}))
+        async with Vendor(segment(trial.ledger)) as vendor, demanding as through:
+            if proxy == "down":
+                await through.stop()
+            wrong = replica(trial, vendor, tmp_path, CONNECTOR_HTTP_PROXY=through.url)
+            right = replica(trial, vendor, tmp_path)
+            with trial.watch() as watch:
+                await trial.mixed(500, keys=100)
+                async with running(wrong):
+                    await until(lambda: _says(wrong, "refuses our set-up (proxy)"), 60, "readiness names the proxy")
+                    assert (await _failed(wrong)).keys() == {"proxy"}
+                assert vendor.received == []
+                async with running(right):
+                    await trial.settled()
+            tell(**held(trial, watch, wrong, right))
+            assert trial.letters() == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.row(
+    "connections closed after each reply",
+    bound="announced: 0 errors; unannounced: only requests that crossed with the close; 0 duplicates, 0 missing",
+)
+@pytest.mark.parametrize("headers", [{"Connection": "close"}, {}], ids=["announced", "unannounced"])
+def test_a_vendor_that_keeps_no_connection_costs_no_record(
+    mock: MockCluster, tmp_path: Path, tell: Tell, headers: dict[str, str]
+) -> None:
+    async def run() -> None:
+        trial = on_mock(mock)
+        closing = segment(trial.ledger, lambda *_: Reply(200, headers, TAKEN.body, then="close"))
+        async with Vendor(closing) as vendor:
+            connector = replica(trial, vendor, tmp_path, SEGMENT_BATCH_SIZE="10")
+            with trial.watch() as watch:
+                async with running(connector):
+                    await trial.mixed(10_000, keys=500)
+                    await trial.settled(90)
+                    failed = await _failed(connector)
+            requests = len(vendor.received)
+            tell(**held(trial, watch, connector), requests=requests, crossed=failed.get("reset", 0))
+            assert failed.keys() <= (set() if headers else {"reset"})
+            assert vendor.connections >= requests
 
     asyncio.run(run())
 
