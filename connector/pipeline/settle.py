@@ -47,12 +47,24 @@ def settle(desk: Desk, asides: Asides, queue: deque[Delivery], flight: Flight, j
 
 
 def _heir(desk: Desk, aside: Aside) -> list[Again]:
-    """Have the next of a parked key take the place of one that was given up: it is no stranger, and goes at once."""
+    """Have the next of a parked key take the place of one that was given up: it is no stranger, and goes at once.
+
+    It is the key that waits, not each of its records: what the last one waited counts for the next.
+    """
     if not aside.followers:
         return []
     delivery, now_s = aside.followers.pop(0), desk.clock.monotonic_s()
     endpoint = desk.sink.endpoints[delivery.payload.endpoint]
-    batch = Batch(endpoint, ((delivery,),), "time", suspect=True, parked_since_s=now_s)
+    waited_s = aside.batch.parked_for_s + now_s - (aside.batch.failing_since_s or now_s)
+    batch = Batch(
+        endpoint,
+        ((delivery,),),
+        "time",
+        failing_since_s=now_s,
+        suspect=True,
+        parked_since_s=now_s,
+        parked_for_s=waited_s,
+    )
     return [Again(batch, now_s, blocks=False, reason="parked")]
 
 

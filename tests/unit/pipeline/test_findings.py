@@ -387,6 +387,27 @@ def test_a_record_that_always_fails_does_not_stop_its_partition_for_ever() -> No
     assert rig.stored[P0] == 301
 
 
+def test_a_key_that_always_fails_waits_once_and_not_for_each_of_its_records() -> None:
+    """settle.py: ten records of a key took ten times PARK_S to be given up, so an hour of them stopped the intake."""
+
+    def script(sent: Sent) -> Answer:
+        return Answer(body=bytes(ord("l") if body.startswith(b"never") else ord("o") for body in sent.bodies))
+
+    names = [f"never{number}" if number % 10 == 0 else f"e{number}" for number in range(100)]
+    keys = ["bad" if number % 10 == 0 else f"k{number}" for number in range(100)]
+    sink = PlainSink({"event": replace(EVENT, itemised=True)})
+
+    async def until(rig: Rig) -> None:
+        for offset in range(100, 1_000):
+            rig.consumer.add([replace(records(["good"])[0], offset=offset, key=b"k%d" % offset)])
+            await asyncio.sleep(0.3)
+
+    log = records(names, keys=keys)
+    rig = play(lambda: Rig(log, script, options=replace(OPTIONS, park_s=60.0), sink=sink), until)
+    assert rig.producer.noted("reason") == ["exhausted"] * 10
+    assert rig.producer.noted("offset") == [str(number) for number in range(0, 100, 10)]
+
+
 def test_a_record_that_always_fails_does_not_hold_up_the_only_lane() -> None:
     """judge.py `_retry`: with one lane nothing else was sent until ten failures, up to a minute apart, had opened the
     circuit (simulation, seed 5200)."""
