@@ -55,7 +55,9 @@ class Known:
             found.append(self._document(visitor.id))
             if isinstance(event, ProfileChange) and visitor.anonymous_id is not None:
                 found.append(self._document(visitor.anonymous_id))
-        if self._asks and isinstance(event, Exposure) and event.flag and not event.variation_id:
+        if not isinstance(event, Exposure) or (event.variation_group_id and event.variation_id):
+            return tuple(found)
+        if self._asks and event.flag:
             if any(need not in scene.facts for need in found):
                 return tuple(found)
             found.append(self._question(self.visitor(event, scene), self.context(event, event.context.traits, scene)))

@@ -88,6 +88,11 @@ def test_only_a_flag_is_asked_for() -> None:
     assert made.needs(Exposure(flag="colour"), scene()) == ()
 
 
+def test_a_variation_without_its_group_is_not_decided_yet() -> None:
+    (need,) = sink().needs(Exposure(flag="colour", variation_id="v", user_id="u1"), scene())
+    assert need.lookup == "decision"
+
+
 def test_a_flag_is_an_activation_of_the_variation_that_the_api_chose() -> None:
     made = answered(reply())
     assert isinstance(made, Payloads)
