@@ -90,7 +90,9 @@ class Decoder:
         else:
             plan, start = self._find(value)
             event = read(plan, value, start)
-        return _IGNORED if event is None else _dated(event, record)
+        if event is None:
+            return _IGNORED
+        return event if event.timestamp_ms is not None else _dated(event, record)
 
     def _find(self, value: bytes) -> tuple[Plan, int]:
         framed = frame(value)

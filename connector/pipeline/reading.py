@@ -28,20 +28,19 @@ class Unusable(Exception):
 class Touch(msgspec.Struct, frozen=True):
     """What is left to do on a record once it is read.
 
-    Shape: `absent` fields that leave when they are null; `merges` JSON text field -> the object its keys go to.
+    Shape: `present` leaves out what is null; `merges` are JSON text fields, each with the object its keys go to.
     """
 
-    absent: tuple[str, ...] = ()
-    merges: Mapping[str, str] = {}
+    present: bool = False
+    merges: tuple[tuple[str, str], ...] = ()
 
 
 def _finish(data: dict[str, Any], schema: Mapping[str, Any], _: object) -> dict[str, Any]:
     touch: Touch = schema[_TOUCH]
-    for name in touch.absent:
-        if data[name] is None:
-            del data[name]
-    for name, into in touch.merges.items():
-        if text := data.pop(name):
+    if touch.present:
+        data = {key: value for key, value in data.items() if value is not None}
+    for name, into in touch.merges:
+        if text := data.pop(name, None):
             data[into] = {**(data.get(into) or {}), **parse_object(text, into)}
     return data
 
@@ -180,25 +179,22 @@ class Rewriter:
             return self._placed(fields, match(want, sources))
         of = want.of if isinstance(want, Values) else _parts(want)
         read = [{"name": field["name"], "type": self.rewrite(field["type"], of)} for field in fields]
-        absent = tuple(field["name"] for field in fields if isinstance(want, Values) and _is_nullable(field["type"]))
-        return read, Touch(absent)
+        return read, Touch(isinstance(want, Values) and _any_nullable(fields))
 
     def _placed(self, fields: Sequence[Mapping[str, Any]], places: Mapping[str, Match]) -> tuple[list[Avro], Touch]:
-        read, absent, merges = [], [], {}
+        read, merges = [], []
         for number, field in enumerate(fields):
             place = places.get(field["name"])
             if place is None:
                 read.append({"name": f"unknown_{number}_", "type": self.rewrite(field["type"], Leaf.UNUSED)})
             elif place.json:
                 name = f"json_{number}_"
-                merges[name] = place.field.name
+                merges.append((name, place.field.name))
                 read.append({"name": name, "type": _as_read(field["type"])})
             else:
-                name = place.field.name
-                read.append({"name": name, "type": self.rewrite(field["type"], place.field.want)})
-                if not place.field.nullable and _is_nullable(field["type"]):
-                    absent.append(name)
-        return read, Touch(tuple(absent), merges)
+                read.append({"name": place.field.name, "type": self.rewrite(field["type"], place.field.want)})
+        # No field of ours is both required and nullable: null and absent are one.
+        return read, Touch(_any_nullable(fields), tuple(merges))
 
 
 def _parts(want: Want) -> Leaf:
@@ -217,6 +213,10 @@ def _as_read(node: Avro) -> Avro:
     if not set(map(str, bare)) <= {"null", "string", "bytes"}:
         raise Unusable("a field of JSON text that is not text")
     return bare if isinstance(node, list) else bare[0]
+
+
+def _any_nullable(fields: Sequence[Mapping[str, Any]]) -> bool:
+    return any(_is_nullable(field["type"]) for field in fields)
 
 
 def _is_nullable(node: Avro) -> bool:

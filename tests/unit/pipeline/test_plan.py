@@ -10,7 +10,7 @@ from connector.errors import Undecodable
 from connector.pipeline.decode import DECODE_REASONS, Ignored
 from connector.pipeline.event_map import EventMap
 from connector.pipeline.plan import make_plan
-from connector.pipeline.shape import ALIASES, Source, match, shape_of
+from connector.pipeline.shape import ALIASES, Items, Shape, Source, Values, Want, match, shape_of
 from tests.unit.pipeline.avro_values import body, decoded, decoder_of, framed, track
 
 
@@ -201,3 +201,16 @@ def test_a_schema_nested_too_deep_is_a_fault_of_its_plan() -> None:
 def test_aliases_name_kinds_and_fields_that_exist() -> None:
     for kind_name, field in ALIASES:
         assert field in KINDS[kind_name].__struct_fields__
+
+
+def test_no_field_of_ours_is_both_required_and_nullable_so_that_null_and_absent_are_one() -> None:
+    seen, left = set[Shape](), list[Want](map(shape_of, KINDS.values()))
+    while left:
+        want = left.pop()
+        if isinstance(want, Items | Values):
+            left.append(want.of)
+        elif isinstance(want, Shape) and want not in seen:
+            seen.add(want)
+            left += [field.want for field in want.fields.values()]
+    assert len(seen) > len(KINDS)
+    assert [field.name for shape in seen for field in shape.fields.values() if field.required and field.nullable] == []
