@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import groupby
+from operator import attrgetter
 
 import structlog
 
@@ -28,6 +30,8 @@ from connector.sinks.contract import Sink
 MOST_LETTERS = 1000
 LEAVE_S = 8.0
 UNASSIGNED = "no assignment yet"
+
+_partition = attrgetter("partition")
 
 log = structlog.get_logger(__name__)
 
@@ -112,10 +116,8 @@ class Flow:
         while not self._stopping:
             orders, asked_s = self._orders(), clock.monotonic_s()
             polled = await consumer.poll(orders)
-            came_s = clock.monotonic_s()
+            self.metrics.loop("poll", clock.monotonic_s() - asked_s)
             self._take(polled)
-            self.metrics.loop("poll", came_s - asked_s)
-            self.metrics.loop("decode", clock.monotonic_s() - came_s)
         await self._drain_polling(consumer)
 
     async def _drain_polling(self, consumer: Consumer) -> None:
@@ -146,11 +148,12 @@ class Flow:
 
     def _take(self, polled: Polled) -> None:
         holdings, now_s = self.ledger.holdings, self._clock.monotonic_s()
-        self._intake.take(
-            holding.admit(record, now_s)
-            for record in polled.records
-            if (holding := holdings.get(record.partition)) is not None
-        )
+        for partition, records in groupby(polled.records, _partition):
+            if partition in holdings:
+                holding = holdings[partition]
+                opened = [holding.admit(record, now_s) for record in records]
+                self._report.admitted(partition, opened)
+                self._intake.take(opened)
         for partition, position in polled.ends.items():
             if partition in holdings:
                 holdings[partition].reached(position)

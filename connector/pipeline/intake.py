@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
+from connector.domain.events import Event
 from connector.domain.outcome import Rejected
 from connector.errors import Undecodable
 from connector.observe.metrics import FlowMetrics
 from connector.pipeline.account import Account
 from connector.pipeline.acknowledge import OpenRecord
 from connector.pipeline.decode import Ignored, UnknownSchema
+from connector.pipeline.desk import LONGEST_COMPUTED_S
 from connector.pipeline.lane import Lane
 from connector.pipeline.options import Outside
 from connector.pipeline.route import Router
@@ -34,31 +36,37 @@ class Intake:
         self._lanes = lanes
         self._account = account
         self._decoder = outside.decoder
+        self._clock = outside.clock
         self._metrics = metrics
 
     def take(self, records: Iterable[OpenRecord]) -> None:
-        """Bring records to their lanes, or to what else becomes of them, and wake the lanes."""
+        """Bring records to their lanes, or to what else becomes of them."""
+        clock = self._clock
+        began_s = clock.monotonic_s()
         # A dict keeps the order in which lanes were touched, which a set would leave to memory addresses.
-        touched: dict[Lane, None] = {}
-        waiting = self.schemas.waiting
+        arrivals: dict[Lane, list[Arrival]] = {}
+        waiting, router, lanes = self.schemas.waiting, self._router, self._lanes
         for opened in records:
+            record = opened.record
             if opened.done:
                 continue
-            held = waiting.get(opened.record.partition)
-            if held is not None:
+            if waiting and (held := waiting.get(record.partition)) is not None:
                 held.append(opened)
                 continue
-            lane = self._admit(opened)
-            if lane is not None:
-                touched[lane] = None
-        for lane in touched:
-            lane.wake()
+            event = self._wanted(opened)
+            if event is not None:
+                key = router.key(record, event)
+                arrivals.setdefault(lanes[router.lane(record, key)], []).append(Arrival(opened, event, key))
+        decoded_s = clock.monotonic_s()
+        for lane, those in arrivals.items():
+            lane.take(those, decoded_s + LONGEST_COMPUTED_S)
+        self._metrics.loop("decode", decoded_s - began_s)
+        self._metrics.translated(clock.monotonic_s() - decoded_s)
 
-    def _admit(self, opened: OpenRecord) -> Lane | None:
-        """Decode, route and hand to a lane, which is returned; None where the record goes no further."""
-        record = opened.record
+    def _wanted(self, opened: OpenRecord) -> Event | None:
+        """Decode and route; None where the record goes no further."""
         try:
-            event = self._decoder.decode(record)
+            event = self._decoder.decode(opened.record)
         except UnknownSchema as unknown:
             self.schemas.hold(opened, unknown.schema)
             return None
@@ -69,13 +77,10 @@ class Intake:
             self._account.skipped(opened, event.reason)
             return None
         reason = self._router.skip(event)
-        if reason is not None:
-            self._account.skipped(opened, reason)
-            return None
-        key = self._router.key(record, event)
-        lane = self._lanes[self._router.lane(record, key)]
-        lane.offer(Arrival(opened, event, key))
-        return lane
+        if reason is None:
+            return event
+        self._account.skipped(opened, reason)
+        return None
 
     def _missing(self, opened: OpenRecord) -> None:
         self._undecodable(opened, "schema_not_found", "")

@@ -6,7 +6,7 @@ still owed for it.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -20,7 +20,7 @@ from connector.pipeline.desk import Desk
 from connector.pipeline.gate import Permit
 from connector.pipeline.judge import Again, Judged, Now, judge
 from connector.pipeline.settle import Flight, settle
-from connector.pipeline.translate import Arrival, translate
+from connector.pipeline.translate import Arrival, translate, translate_now
 from connector.pipeline.turn import FOREVER, Turn
 
 T = TypeVar("T")
@@ -41,9 +41,15 @@ class Lane:
         self._waiting: asyncio.Future[None] | None = None
         self._woken = False
 
-    def offer(self, arrival: Arrival) -> None:
-        """Take a record in; `wake` tells the lane."""
-        self._inbox.append(arrival)
+    def take(self, arrivals: Sequence[Arrival], until_s: float) -> None:
+        """Take records in and translate them at once, until that time: an event takes several times the memory of its
+        payloads. Those that must ask or wait, and all behind them, stay as they came."""
+        desk, inbox = self._desk, self._inbox
+        now_s = desk.clock.monotonic_s
+        for arrival in arrivals:
+            if inbox or desk.lookups or now_s() > until_s or translate_now(desk, arrival, self._queue):
+                inbox.append(arrival)
+        self.wake()
 
     def wake(self) -> None:
         self._woken = True
@@ -62,7 +68,7 @@ class Lane:
                 await self._sleep(min(wait_s, held_up_s))
 
     async def _translate(self) -> float:
-        """Translate ahead of the batches, in order; return how long to wait where the next record must be held."""
+        """Translate what waits, ahead of the batches; return how long to wait where the next record must be held."""
         if not self._inbox or len(self._queue) >= self._desk.ahead:
             return FOREVER
         began_s = self._desk.clock.monotonic_s()

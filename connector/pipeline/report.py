@@ -1,13 +1,13 @@
 """A flow's figures: counted as batches pass, gauged once a second."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import structlog
 
 from connector.domain.record import Partition
 from connector.observe.metrics import FlowMetrics
-from connector.pipeline.acknowledge import Holding, Ledger
+from connector.pipeline.acknowledge import RECORD_OVERHEAD_BYTES, Holding, Ledger, OpenRecord
 from connector.pipeline.clock import Clock
 from connector.pipeline.consume import Polled
 from connector.pipeline.desk import Desk
@@ -38,16 +38,13 @@ class Report:
         self._due_s = now_s + EVERY_S
         return True
 
+    def admitted(self, partition: Partition, opened: Sequence[OpenRecord]) -> None:
+        """Count records that were taken in, by what they are charged before anything is made of them."""
+        size = sum([one.charged for one in opened]) - RECORD_OVERHEAD_BYTES * len(opened)
+        self._metrics.consumed(partition.topic, len(opened), size)
+
     def polled(self, polled: Polled, ledger: Ledger) -> None:
-        """Count what a poll brought."""
-        counts: Counter[str] = Counter()
-        sizes: Counter[str] = Counter()
-        for record in polled.records:
-            topic = record.partition.topic
-            counts[topic] += 1
-            sizes[topic] += record.size
-        for topic, count in counts.items():
-            self._metrics.consumed(topic, count, sizes[topic])
+        """Count what a poll brought beside records."""
         for kind in polled.errors:
             self._metrics.kafka_error(kind)
         for commit in polled.commits:

@@ -8,16 +8,15 @@ from msgspec import Struct
 from connector.domain.events import Event
 from connector.domain.ids import record_id
 from connector.domain.outcome import Rejected
+from connector.domain.record import Origin
 from connector.errors import Untranslatable
 from connector.pipeline.acknowledge import OpenRecord
 from connector.pipeline.batch import Delivery, too_large
 from connector.pipeline.feed import HOLD_S
-from connector.sinks.contract import Hold, Need, Payload, Payloads, Scene, Skip, Translation
+from connector.sinks.contract import Need, Payload, Payloads, Scene, Skip, Translation
 
 if TYPE_CHECKING:
     from connector.pipeline.desk import Desk
-
-NO_FACTS: dict[Need, object] = {}
 
 
 class Arrival(Struct, frozen=True, eq=False):
@@ -27,35 +26,33 @@ class Arrival(Struct, frozen=True, eq=False):
     event: Event
     key: bytes | None
 
+    @property
+    def name(self) -> str:
+        """The event's own id, else one made of the record's place."""
+        return self.event.message_id or record_id(self.opened.holding.cluster_id, self.opened.record)
+
 
 async def translate(desk: "Desk", arrival: Arrival, queue: deque[Delivery]) -> float:
-    """Append the deliveries of one record to the queue; return seconds to wait where it cannot be made yet."""
-    opened, event = arrival.opened, arrival.event
-    clock = desk.clock
-    name = event.message_id or record_id(opened.holding.cluster_id, opened.record)
-    scene = Scene(clock.now_ms(), name, desk.feeds.values, NO_FACTS)
+    """Ask for what the sink must know of a record, then do as `translate_now`; what was learned is kept first."""
+    scene = Scene(desk.clock.now_ms(), arrival.name, desk.feeds.values)
     try:
-        if desk.lookups:
-            scene = await _informed(desk, event, scene)
-        if opened.done or not opened.holding.live:
-            return 0.0
-        translation: Translation = desk.sink.translate(event, scene)
-    except Untranslatable as refusal:
-        return _refused(desk, opened, Rejected(refusal.reason, refusal.detail))
-    except Exception as fault:  # noqa: BLE001  a translator's own defect costs its record only, and trips the guard
-        return _refused(desk, opened, Rejected("translator_fault", type(fault).__name__))
-    if isinstance(translation, Hold):
-        return HOLD_S
-    if translation.saves:
+        scene = await _informed(desk, arrival.event, scene)
+    except Exception as fault:  # noqa: BLE001  as in translating
+        return _refused(desk, arrival.opened, _verdict(fault))
+    made = _translation(desk, arrival, scene)
+    if isinstance(made, Payloads | Skip) and made.saves:
         # Before anything can be acknowledged: a record that ended is not translated again.
-        await desk.lookups.save(translation.saves)
-        if opened.done or not opened.holding.live:
-            return 0.0
-    if isinstance(translation, Skip):
-        desk.account.skipped(opened, translation.reason)
-    else:
-        _enqueue(desk, arrival, translation, queue)
-    return 0.0
+        await desk.lookups.save(made.saves)
+    return _end(desk, arrival, made, queue)
+
+
+def translate_now(desk: "Desk", arrival: Arrival, queue: deque[Delivery]) -> float:
+    """Append the deliveries of one record to the queue; return seconds to wait where it cannot be made yet.
+
+    For a sink that asks nothing per record.
+    """
+    scene = Scene(desk.clock.now_ms(), arrival.name, desk.feeds.values)
+    return _end(desk, arrival, _translation(desk, arrival, scene), queue)
 
 
 async def _informed(desk: "Desk", event: Event, scene: Scene) -> Scene:
@@ -67,9 +64,39 @@ async def _informed(desk: "Desk", event: Event, scene: Scene) -> Scene:
     return scene
 
 
+def _translation(desk: "Desk", arrival: Arrival, scene: Scene) -> Translation | Rejected:
+    try:
+        return desk.sink.translate(arrival.event, scene)
+    except Exception as fault:  # noqa: BLE001  a translator's own defect costs its record only, and trips the guard
+        return _verdict(fault)
+
+
+def _verdict(fault: Exception) -> Rejected:
+    if isinstance(fault, Untranslatable):
+        return Rejected(fault.reason, fault.detail)
+    return Rejected("translator_fault", type(fault).__name__)
+
+
+def _end(desk: "Desk", arrival: Arrival, made: Translation | Rejected, queue: deque[Delivery]) -> float:
+    opened = arrival.opened
+    if opened.done or not opened.holding.live:
+        return 0.0
+    if isinstance(made, Payloads):
+        _enqueue(desk, arrival, made, queue)
+    elif isinstance(made, Rejected):
+        _refused(desk, opened, made)
+    elif isinstance(made, Skip):
+        desk.account.skipped(opened, made.reason)
+    else:
+        return HOLD_S
+    return 0.0
+
+
 def _enqueue(desk: "Desk", arrival: Arrival, translation: Payloads, queue: deque[Delivery]) -> None:
     opened, endpoints = arrival.opened, desk.sink.endpoints
-    payloads = _owed(opened, translation.payloads)
+    payloads = translation.payloads
+    if opened.record.origin is not None:
+        payloads = _owed(opened.record.origin, payloads)
     if not payloads:
         desk.account.skipped(opened, "kind")
         return
@@ -96,12 +123,9 @@ def _refused(desk: "Desk", opened: OpenRecord, verdict: Rejected) -> float:
     return 0.0
 
 
-def _owed(opened: OpenRecord, payloads: tuple[Payload, ...]) -> tuple[Payload, ...]:
+def _owed(origin: Origin, payloads: tuple[Payload, ...]) -> tuple[Payload, ...]:
     """Of a replayed record only the deliveries that failed."""
-    origin = opened.record.origin
-    if origin is None or not origin.roles:
-        return payloads
-    return tuple(payload for payload in payloads if payload.role in origin.roles)
+    return tuple(payload for payload in payloads if not origin.roles or payload.role in origin.roles)
 
 
 def _expires_ms(opened: OpenRecord, max_age_s: float | None) -> int | None:
