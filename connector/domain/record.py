@@ -45,9 +45,10 @@ class Record(Struct, frozen=True, gc=False):
     @property
     def size(self) -> int:
         """Bytes of key, value and headers."""
-        size = len(self.key or b"") + len(self.value or b"")
-        for name, value in self.headers:
-            size += len(name) + len(value or b"")
+        key, value = self.key, self.value
+        size = (len(key) if key else 0) + (len(value) if value else 0)
+        for name, held in self.headers:
+            size += len(name) + (len(held) if held else 0)
         return size
 
     def header(self, name: str) -> bytes | None:

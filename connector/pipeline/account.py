@@ -35,9 +35,9 @@ class Account:
 
     def delivered(self, batch: Batch, deliveries: Iterable[Delivery]) -> None:
         """The vendor took these."""
-        now_ms = self._clock.now_ms()
+        now_ms, ledger = self._clock.now_ms(), self._ledger
         ages_s: list[float] = []
-        topics: Counter[str] = Counter()
+        counts: dict[str, int] = {}
         for delivery in deliveries:
             opened = delivery.opened
             opened.pending -= 1
@@ -45,32 +45,32 @@ class Account:
                 continue
             if opened.failures:
                 self._to_letter(opened)
-            elif self._ledger.resolve(opened):
-                topics[opened.record.partition.topic] += 1
-                if opened.record.timestamp_ms >= 0:
-                    ages_s.append(max(0, now_ms - opened.record.timestamp_ms) / 1000)
-        count = 0
-        for topic, resolved in topics.items():
-            self._metrics.resolved(topic, "delivered", resolved)
-            count += resolved
-        if count:
-            self.letters.guard.accepted(count)
-            self._metrics.attempts(batch.sends, count)
+            elif ledger.resolve(opened):
+                record = opened.record
+                topic = record.partition.topic
+                counts[topic] = counts.get(topic, 0) + 1
+                if record.timestamp_ms >= 0:
+                    ages_s.append(max(0, now_ms - record.timestamp_ms) / 1000)
+        for topic, count in counts.items():
+            self._metrics.resolved(topic, "delivered", count)
+        if counts:
+            resolved = sum(counts.values())
+            self.letters.guard.accepted(resolved)
+            self._metrics.attempts(batch.sends, resolved)
             self._metrics.delivered(ages_s, now_ms / 1000)
 
     def rejected(self, delivery: Delivery, verdict: Rejected, batch: Batch) -> None:
         """One delivery was given up."""
         opened = delivery.opened
-        opened.failures.append(
-            Failure(delivery.payload.role, verdict, batch.sends, batch.status, batch.first_failure_ms)
-        )
+        failure = Failure(delivery.payload.role, verdict, batch.sends, batch.status, batch.first_failure_ms)
+        opened.failures = (*opened.failures, failure)
         opened.pending -= 1
         if not opened.pending:
             self._to_letter(opened)
 
     def failed(self, opened: OpenRecord, verdict: Rejected) -> None:
         """Nothing could be made of the record."""
-        opened.failures.append(Failure("", verdict))
+        opened.failures = (*opened.failures, Failure("", verdict))
         opened.pending = 0
         self._to_letter(opened)
 

@@ -36,7 +36,7 @@ class OpenRecord:
         self.since_s = since_s
         self.pending = 1
         self.done = False
-        self.failures: list[Failure] = []
+        self.failures: tuple[Failure, ...] = ()
 
 
 class Holding:

@@ -1,6 +1,7 @@
 """Deliveries, and the batches they travel in. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -23,7 +24,7 @@ class Delivery(Struct, frozen=True, eq=False):
     deadline_ms: int | None = None
 
 
-class Batch(Struct, frozen=True, eq=False):
+class Batch(Struct, frozen=True, eq=False, dict=True):
     """Deliveries that share one request, and what became of it so far.
 
     Shape: a bundle is the deliveries of one wire item: one, or several merged under an equal head.
@@ -51,8 +52,8 @@ class Batch(Struct, frozen=True, eq=False):
     convictions: int = 0
     refreshed: bool = False
 
-    def deliveries(self) -> Iterator[Delivery]:
-        return (delivery for bundle in self.bundles for delivery in bundle)
+    def deliveries(self) -> Sequence[Delivery]:
+        return [delivery for bundle in self.bundles for delivery in bundle]
 
     @property
     def count(self) -> int:
@@ -68,19 +69,22 @@ class Batch(Struct, frozen=True, eq=False):
         return frozenset(delivery.key for delivery in self.deliveries() if delivery.key is not None)
 
     def items(self) -> tuple[Item, ...]:
-        return tuple(Item(tuple(delivery.payload for delivery in bundle)) for bundle in self.bundles)
+        # Lists, not generators, here and below: these run over every delivery of every batch.
+        return tuple([Item(tuple([delivery.payload for delivery in bundle])) for bundle in self.bundles])
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Bytes of its request, by the endpoint's limits."""
         limits = self.endpoint.limits
-        return limits.request_overhead + sum(bundle_size(bundle, limits) for bundle in self.bundles)
+        return limits.request_overhead + sum([bundle_size(bundle, limits) for bundle in self.bundles])
 
 
 def bundle_size(bundle: Sequence[Delivery], limits: Limits) -> int:
     """Bytes that a wire item adds to its request."""
     size = limits.item_overhead + len(bundle[0].payload.merge or b"")
-    return size + sum(len(delivery.payload.body) + limits.member_overhead for delivery in bundle)
+    for delivery in bundle:
+        size += len(delivery.payload.body) + limits.member_overhead
+    return size
 
 
 def full(limits: Limits) -> int:
@@ -101,11 +105,12 @@ class Filling:
         self.endpoint = endpoint
         self.group = first.payload.group
         self.bundles: list[list[Delivery]] = []
-        self.keys: set[bytes] = set()
+        self.keys: set[bytes | None] = set()
         self.trigger = ""
-        self._limits = endpoint.limits
-        self._most_bytes = min(request_bytes, endpoint.limits.request_bytes)
-        self._size = endpoint.limits.request_overhead
+        self._limits = limits = endpoint.limits
+        self._overhead = limits.item_overhead + limits.member_overhead
+        self._most_bytes = min(request_bytes, limits.request_bytes)
+        self._size = limits.request_overhead
         self._open: dict[bytes | None, tuple[list[Delivery], int]] = {}
         self.add(first)
 
@@ -118,12 +123,12 @@ class Filling:
 
     def add(self, delivery: Delivery) -> bool:
         """Take it; False, and a trigger is set, where the batch is full without it. The first always fits."""
-        payload, limits = delivery.payload, self._limits
+        payload, key = delivery.payload, delivery.key
         if payload.merge is not None and self._merged(delivery):
             return True
-        size = limits.item_overhead + limits.member_overhead + len(payload.body) + len(payload.merge or b"")
+        size = self._overhead + len(payload.body) + len(payload.merge or b"")
         if self.bundles:
-            if len(self.bundles) >= limits.items:
+            if len(self.bundles) >= self._limits.items:
                 self.trigger = "count"
                 return False
             if self._size + size > self._most_bytes:
@@ -132,13 +137,14 @@ class Filling:
         bundle = [delivery]
         self.bundles.append(bundle)
         self._size += size
-        if delivery.key is not None:
-            self.keys.add(delivery.key)
+        if self.endpoint.itemised and key is not None:
+            self.keys.add(key)
         if payload.merge is not None:
-            self._open[delivery.key] = (bundle, size - limits.item_overhead)
+            self._open[key] = (bundle, size - self._limits.item_overhead)
             return True
-        self._open.pop(delivery.key, None)
-        if len(self.bundles) >= limits.items:
+        if self._open:
+            self._open.pop(key, None)
+        if len(self.bundles) >= self._limits.items:
             self.trigger = "count"
         return True
 

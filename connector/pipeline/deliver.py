@@ -53,7 +53,7 @@ class Attempted(Struct, frozen=True):
 
     @property
     def all_delivered(self) -> bool:
-        return isinstance(self.verdict, list | tuple) and all(type(one) is Delivered for one in self.verdict)
+        return isinstance(self.verdict, list | tuple) and set(map(type, self.verdict)) <= {Delivered}
 
 
 class Sender:

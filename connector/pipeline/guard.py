@@ -1,6 +1,7 @@
 """The dead-letter guard: stops a sink that refuses most of what it is given. Pure."""
 
 from collections import deque
+from itertools import repeat
 
 FEWEST = 50
 WINDOW = 200
@@ -21,6 +22,9 @@ class Guard:
 
     def accepted(self, count: int) -> None:
         """Note records that the vendor took."""
+        if not self._refused:
+            self._verdicts.extend(repeat(False, min(count, WINDOW)))
+            return
         for _ in range(min(count, WINDOW)):
             self._note(refused=False)
 

@@ -40,4 +40,4 @@ def relieve(lanes: Sequence[Lane], throttle: Throttle, partitions: int) -> int:
 
 
 def _first(aside: Aside) -> OpenRecord:
-    return next(aside.batch.deliveries()).opened
+    return aside.batch.deliveries()[0].opened

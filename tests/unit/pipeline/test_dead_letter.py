@@ -21,7 +21,7 @@ RECORD = Record(
 
 def opened(record: Record = RECORD, *failures: Failure) -> OpenRecord:
     made = Holding(P0, 1, 0, "cluster").admit(record, 0.0)
-    made.failures.extend(failures or (Failure("", Rejected("refused", "code 7")),))
+    made.failures = failures or (Failure("", Rejected("refused", "code 7")),)
     return made
 
 

@@ -58,7 +58,7 @@ def test_a_record_is_as_it_was_and_is_committed_where_its_letter_sits() -> None:
 def test_a_letter_that_a_flow_writes_is_read_back() -> None:
     source = Record(Partition("orders", 3), 41, 1_700_000_000_000, b"key", b"value", (("theirs", None),))
     opened = Holding(source.partition, 1, 0, "cluster").admit(source, 0.0)
-    opened.failures += [Failure("item:2", Rejected("bad_request")), Failure("item:1", Rejected("refused"))]
+    opened.failures = (Failure("item:2", Rejected("bad_request")), Failure("item:1", Rejected("refused")))
     written = write(opened, topic="letters.segment", sink="segment", record_id="the-id")
     back = Record(LETTERS, 0, 5, written.key, written.value, written.headers)
     found = read_note(back)
@@ -71,7 +71,7 @@ def test_a_letter_that_a_flow_writes_is_read_back() -> None:
 def test_a_letter_whose_headers_were_trimmed_keeps_the_id_of_its_record() -> None:
     source = Record(Partition("orders", 3), 41, 5, b"key", b"value", (("ce_id", b"cloud-7"), ("large", b"x" * 99)))
     opened = Holding(source.partition, 1, 0, "cluster").admit(source, 0.0)
-    opened.failures.append(Failure("", Rejected("bad_request")))
+    opened.failures = (Failure("", Rejected("bad_request")),)
     trimmed = smaller(write(opened, topic="letters.segment", sink="segment", record_id="cloud-7"))
     assert trimmed is not None
     back = Record(LETTERS, 0, 5, trimmed.key, trimmed.value, trimmed.headers)
