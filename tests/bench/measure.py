@@ -1,6 +1,7 @@
 """What a process costs, from its own figures in /proc."""
 
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -77,5 +78,6 @@ def _peak(pid: int) -> int:
 
 
 def _status(pid: int, name: str) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) * 1024
+    found = re.search(rf"^{name}:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert found, f"process {pid} has ended"
+    return int(found[1]) * 1024
