@@ -21,7 +21,7 @@ TAKEN = Reply(200, body=b'{"success": true}')
 Messages = Sequence[Mapping[str, Any]]
 
 
-class Bench:
+class Campaign:
     """One test's records, and what became of them."""
 
     def __init__(self, mock: MockCluster, folder: Path, *, keys: int = 100) -> None:

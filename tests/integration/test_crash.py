@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.doubles.vendor import Reply, Request, Vendor
-from tests.integration.bench import Bench
 from tests.integration.invariants import above, assert_pages_tell_no_secret, repeated
 from tests.integration.oracle import segment
+from tests.integration.own_topic import OwnTopic
 from tests.integration.process import Connector, until
 
 pytestmark = pytest.mark.slow
@@ -29,8 +29,8 @@ def test_a_kill_with_eight_batches_on_the_wire_repeats_exactly_what_was_not_comm
     kafka: str, tmp_path: Path, protocol: str
 ) -> None:
     async def run() -> None:
-        bench, never = Bench(kafka), asyncio.Event()
-        ledger, open_ones = bench.ledger, set[int]()
+        own, never = OwnTopic(kafka), asyncio.Event()
+        ledger, open_ones = own.ledger, set[int]()
 
         def verdict(request: Request, messages: Sequence[Any]) -> Reply | None:
             if len(ledger.accepted) < 3000:
@@ -38,35 +38,35 @@ def test_a_kill_with_eight_batches_on_the_wire_repeats_exactly_what_was_not_comm
             open_ones.add(request.number)
             return Reply(200, body=TAKEN.body, held=never)
 
-        bench.produce(20_000)
+        own.produce(20_000)
         async with Vendor(segment(ledger, verdict)) as vendor:
-            with bench.watch() as watch:
-                env = bench.env(vendor, protocol, CONNECTOR_MAX_AHEAD="250")
+            with own.watch() as watch:
+                env = own.env(vendor, protocol, CONNECTOR_MAX_AHEAD="250")
                 async with Connector(env, tmp_path) as first:
                     await until(lambda: len(open_ones) == 8, 60, "eight batches on the wire")
                     await assert_pages_tell_no_secret(first)
                     await first.kill()
-                killed_s, owed = time.monotonic(), above(ledger, bench.commits())
+                killed_s, owed = time.monotonic(), above(ledger, own.commits())
                 vendor.script = segment(ledger)
-                async with Connector(bench.env(vendor, protocol), tmp_path) as second:
+                async with Connector(own.env(vendor, protocol), tmp_path) as second:
                     requests = len(vendor.received)
                     await until(lambda: len(vendor.received) > requests, 30, "the successor's first request")
                     resumed_s = vendor.received[requests].received_s - killed_s
-                    await bench.settled()
+                    await own.settled()
                     assert await second.terminate() == 0
         print(f"{protocol}: resumed after {resumed_s:.1f} s, {ledger.duplicates} repeated")
         assert repeated(ledger) == owed
         assert 8 <= ledger.duplicates == len(owed) <= MOST_REPEATED
         assert resumed_s <= SESSION_S + 10
-        bench.assert_sound(watch, first, second)
+        own.assert_sound(watch, first, second)
 
     asyncio.run(run())
 
 
 def test_a_kill_between_the_vendors_answer_and_its_mark_repeats_that_batch_alone(kafka: str, tmp_path: Path) -> None:
     async def run() -> None:
-        bench = Bench(kafka)
-        ledger, victims = bench.ledger, list[Connector]()
+        own = OwnTopic(kafka)
+        ledger, victims = own.ledger, list[Connector]()
 
         def verdict(_request: Request, messages: Sequence[Any]) -> Reply | None:
             if len(victims) == 1:
@@ -74,24 +74,24 @@ def test_a_kill_between_the_vendors_answer_and_its_mark_repeats_that_batch_alone
                 victims.append(victims[0])
             return TAKEN
 
-        bench.produce(2000)
+        own.produce(2000)
         async with Vendor(segment(ledger, verdict)) as vendor:
-            with bench.watch() as watch:
-                env = bench.env(vendor, CONNECTOR_MAX_IN_FLIGHT="1")
+            with own.watch() as watch:
+                env = own.env(vendor, CONNECTOR_MAX_IN_FLIGHT="1")
                 async with Connector(env, tmp_path) as first:
-                    await bench.settled()
+                    await own.settled()
                     assert ledger.duplicates == 0
                     victims.append(first)
-                    bench.produce(1000)
+                    own.produce(1000)
                     assert await first.wait(30) == -signal.SIGKILL
                 batch = ledger.accepted[2000:]
                 async with Connector(env, tmp_path) as second:
-                    await bench.settled()
+                    await own.settled()
                     assert await second.terminate() == 0
         assert 1 <= len(batch) <= 50
         assert repeated(ledger) == set(batch)
         assert ledger.duplicates == len(batch)
-        bench.assert_sound(watch, first, second)
+        own.assert_sound(watch, first, second)
 
     asyncio.run(run())
 
@@ -101,36 +101,36 @@ def test_sigterm_under_load_commits_what_was_sent_and_repeats_nothing(
     kafka: str, tmp_path: Path, protocol: str
 ) -> None:
     async def run() -> None:
-        bench = Bench(kafka)
-        ledger = bench.ledger
-        bench.produce(20_000)
+        own = OwnTopic(kafka)
+        ledger = own.ledger
+        own.produce(20_000)
         async with Vendor(segment(ledger, lambda *_: Reply(200, body=TAKEN.body, delay_s=0.2))) as vendor:
-            with bench.watch() as watch:
-                async with Connector(bench.env(vendor, protocol), tmp_path) as first:
+            with own.watch() as watch:
+                async with Connector(own.env(vendor, protocol), tmp_path) as first:
                     await until(lambda: len(ledger.accepted) >= 3000, 60, "some load")
                     began_s = time.monotonic()
                     assert await first.terminate() == 0
                     took_s = time.monotonic() - began_s
                 sent = len(ledger.accepted)
                 assert sent < 20_000
-                assert bench.commits() == ledger.lowest_open([])
-                assert above(ledger, bench.commits()) == set()
+                assert own.commits() == ledger.lowest_open([])
+                assert above(ledger, own.commits()) == set()
                 vendor.script = segment(ledger)
-                async with Connector(bench.env(vendor, protocol), tmp_path) as second:
-                    await bench.settled()
+                async with Connector(own.env(vendor, protocol), tmp_path) as second:
+                    await own.settled()
                     assert await second.terminate() == 0
         print(f"{protocol}: stopped within {took_s:.1f} s with {sent} sent")
         assert took_s <= 10 + 2
         assert ledger.duplicates == 0
-        bench.assert_sound(watch, first, second)
+        own.assert_sound(watch, first, second)
 
     asyncio.run(run())
 
 
 def test_sigterm_while_the_vendor_asks_to_wait_leaves_the_rest_to_the_next_start(kafka: str, tmp_path: Path) -> None:
     async def run() -> None:
-        bench, refused = Bench(kafka), list[int]()
-        ledger = bench.ledger
+        own, refused = OwnTopic(kafka), list[int]()
+        ledger = own.ledger
 
         def verdict(request: Request, messages: Sequence[Any]) -> Reply | None:
             if len(ledger.accepted) < 1000:
@@ -138,52 +138,52 @@ def test_sigterm_while_the_vendor_asks_to_wait_leaves_the_rest_to_the_next_start
             refused.append(request.number)
             return Reply(503, headers={"Retry-After": "600"})
 
-        bench.produce(1000)
+        own.produce(1000)
         async with Vendor(segment(ledger, verdict)) as vendor:
-            with bench.watch() as watch:
-                async with Connector(bench.env(vendor), tmp_path) as first:
-                    await bench.settled()
-                    before = bench.commits()
-                    bench.produce(5000)
+            with own.watch() as watch:
+                async with Connector(own.env(vendor), tmp_path) as first:
+                    await own.settled()
+                    before = own.commits()
+                    own.produce(5000)
                     await until(lambda: refused, 30, "the vendor's first 503")
                     began_s = time.monotonic()
                     assert await first.terminate(30) == 0
                     took_s = time.monotonic() - began_s
-                assert bench.commits() == before
+                assert own.commits() == before
                 asked = vendor.requests
                 vendor.script = segment(ledger)
-                async with Connector(bench.env(vendor), tmp_path) as second:
+                async with Connector(own.env(vendor), tmp_path) as second:
                     await second.port()
                     assert vendor.requests == asked
-                    await bench.settled()
+                    await own.settled()
                     assert await second.terminate() == 0
         print(f"stopped within {took_s:.1f} s after {len(refused)} refusals")
         assert took_s < 30
         assert ledger.duplicates == 0
-        bench.assert_sound(watch, first, second)
+        own.assert_sound(watch, first, second)
 
     asyncio.run(run())
 
 
 def test_a_drain_that_outlasts_the_session_is_committed_all_the_same(kafka: str, tmp_path: Path) -> None:
     async def run() -> None:
-        bench = Bench(kafka)
-        ledger = bench.ledger
+        own = OwnTopic(kafka)
+        ledger = own.ledger
         slow = {"SEGMENT_LINGER_S": "1s", "SEGMENT_BATCH_SIZE": "200", "CONNECTOR_DRAIN_BUDGET": "20s"}
-        bench.produce(300)
+        own.produce(300)
         async with Vendor(segment(ledger, lambda *_: Reply(200, body=TAKEN.body, delay_s=5.0))) as vendor:
-            with bench.watch() as watch:
-                env = bench.env(vendor, **slow, KAFKA_SESSION_TIMEOUT_MS="3000")
+            with own.watch() as watch:
+                env = own.env(vendor, **slow, KAFKA_SESSION_TIMEOUT_MS="3000")
                 async with Connector(env, tmp_path) as connector:
                     await until(lambda: len(vendor.received) >= 8, 30, "a request of every lane")
                     began_s = time.monotonic()
                     assert await connector.terminate(30) == 0
                     took_s = time.monotonic() - began_s
-                assert bench.commits() == ledger.ends()
+                assert own.commits() == ledger.ends()
         print(f"stopped within {took_s:.1f} s with a session of 3 s")
         assert took_s > 3
         assert ledger.duplicates == 0
-        bench.assert_sound(watch, connector)
+        own.assert_sound(watch, connector)
 
     asyncio.run(run())
 
@@ -193,8 +193,8 @@ def test_a_second_signal_ends_the_process_at_once(
     kafka: str, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     async def run() -> None:
-        bench, never = Bench(kafka), asyncio.Event()
-        ledger, hanging = bench.ledger, list[int]()
+        own, never = OwnTopic(kafka), asyncio.Event()
+        ledger, hanging = own.ledger, list[int]()
 
         def verdict(request: Request, messages: Sequence[Any]) -> Reply | None:
             if len(ledger.accepted) < 1000:
@@ -202,22 +202,22 @@ def test_a_second_signal_ends_the_process_at_once(
             hanging.append(request.number)
             return Reply(200, body=TAKEN.body, held=never)
 
-        bench.produce(5000)
+        own.produce(5000)
         async with Vendor(segment(ledger, verdict)) as vendor:
-            with bench.watch() as watch:
-                async with Connector(bench.env(vendor), tmp_path) as first:
+            with own.watch() as watch:
+                async with Connector(own.env(vendor), tmp_path) as first:
                     await until(lambda: len(hanging) == 8, 30, "every lane's request hanging")
                     first.signal(signal.SIGTERM)
                     await until(lambda: "stopping: draining" in first.log, 10, "the drain")
                     first.signal(number)
                     assert await first.wait(1.0) == code
-                owed = above(ledger, bench.commits())
+                owed = above(ledger, own.commits())
                 vendor.script = segment(ledger)
-                async with Connector(bench.env(vendor), tmp_path) as second:
-                    await bench.settled()
+                async with Connector(own.env(vendor), tmp_path) as second:
+                    await own.settled()
                     assert await second.terminate() == 0
         assert repeated(ledger) == owed
         assert ledger.duplicates <= MOST_REPEATED
-        bench.assert_sound(watch, first, second)
+        own.assert_sound(watch, first, second)
 
     asyncio.run(run())

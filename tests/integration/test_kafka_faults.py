@@ -13,10 +13,10 @@ import pytest
 from confluent_kafka import Consumer
 
 from tests.doubles.vendor import Reply, Request, Vendor
-from tests.integration.bench import PARTITIONS, Bench
 from tests.integration.events import Made
 from tests.integration.invariants import assert_pages_tell_no_secret, repeated
 from tests.integration.oracle import segment
+from tests.integration.own_topic import PARTITIONS, OwnTopic
 from tests.integration.process import Connector, until
 from tests.services.kafka import Kafka
 
@@ -61,11 +61,11 @@ def visit(kafka: str, group: str, topic: str, protocol: str) -> set[int]:
 class Hang:
     """A vendor's verdict: takes so many, then takes all without an answer until `late` is set."""
 
-    def __init__(self, bench: Bench, taken: int) -> None:
+    def __init__(self, own: OwnTopic, taken: int) -> None:
         self.late = asyncio.Event()
         self.sent: list[str] = []
         self.batches: list[list[str]] = []
-        self._bench = bench
+        self._bench = own
         self._taken = taken
 
     def __call__(self, _request: Request, messages: Sequence[Mapping[str, Any]]) -> Reply | None:
@@ -96,10 +96,10 @@ def paced(records: Iterable[Made], stop: threading.Event) -> Iterator[Made]:
 
 def test_a_topic_that_is_not_there_is_named_until_it_is_made(kafka_cluster: Kafka, tmp_path: Path) -> None:
     async def run() -> None:
-        bench = Bench(kafka_cluster.bootstrap)
-        later = f"{bench.topic}-later"
-        async with Vendor(segment(bench.ledger)) as vendor:
-            env = bench.env(vendor, CONNECTOR_TOPICS=later, KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS="1000")
+        own = OwnTopic(kafka_cluster.bootstrap)
+        later = f"{own.topic}-later"
+        async with Vendor(segment(own.ledger)) as vendor:
+            env = own.env(vendor, CONNECTOR_TOPICS=later, KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS="1000")
             async with Connector(env, tmp_path) as only:
 
                 async def named() -> bool:
@@ -107,8 +107,8 @@ def test_a_topic_that_is_not_there_is_named_until_it_is_made(kafka_cluster: Kafk
 
                 await until(named, 30, "the missing topic named")
                 kafka_cluster.create_topic(later, 1)
-                bench.ledger.produce(bench.kafka, later, islice(bench.records, 100))
-                await until(lambda: not bench.ledger.missing(), 30, "its records delivered")
+                own.ledger.produce(own.kafka, later, islice(own.records, 100))
+                await until(lambda: not own.ledger.missing(), 30, "its records delivered")
                 await until(only.ready, 10, "ready")
                 assert await only.terminate() == 0
 
@@ -118,10 +118,10 @@ def test_a_topic_that_is_not_there_is_named_until_it_is_made(kafka_cluster: Kafk
 @both
 def test_a_member_without_a_partition_is_ready_to_take_one(kafka_cluster: Kafka, tmp_path: Path, protocol: str) -> None:
     async def run() -> None:
-        bench = Bench(kafka_cluster.bootstrap)
-        single = kafka_cluster.create_topic(f"{bench.topic}-single", 1)
-        async with Vendor(segment(bench.ledger)) as vendor:
-            env = bench.env(vendor, protocol, CONNECTOR_TOPICS=single)
+        own = OwnTopic(kafka_cluster.bootstrap)
+        single = kafka_cluster.create_topic(f"{own.topic}-single", 1)
+        async with Vendor(segment(own.ledger)) as vendor:
+            env = own.env(vendor, protocol, CONNECTOR_TOPICS=single)
             async with Connector(env, tmp_path) as first, Connector(env, tmp_path) as second:
                 await until(first.ready, 30, "the first one ready")
                 await until(second.ready, 30, "the second one ready")
@@ -133,44 +133,44 @@ def test_a_member_without_a_partition_is_ready_to_take_one(kafka_cluster: Kafka,
 @both
 def test_a_revoke_is_drained_and_the_partitions_kept_flow_on(kafka: str, tmp_path: Path, protocol: str) -> None:
     async def run() -> None:
-        bench, stop = Bench(kafka), threading.Event()
-        script = segment(bench.ledger, lambda *_: Reply(200, body=TAKEN, delay_s=0.5))
+        own, stop = OwnTopic(kafka), threading.Event()
+        script = segment(own.ledger, lambda *_: Reply(200, body=TAKEN, delay_s=0.5))
         taken: list[tuple[str, float]] = []
 
         def first_script(request: Request) -> Reply:
-            before = len(bench.ledger.accepted)
+            before = len(own.ledger.accepted)
             reply = script(request)
-            taken.extend((identifier, request.received_s) for identifier in bench.ledger.accepted[before:])
+            taken.extend((identifier, request.received_s) for identifier in own.ledger.accepted[before:])
             return reply
 
         async with Vendor(first_script) as vendor, Vendor(script) as other:
-            with bench.watch() as watch:
-                async with Connector(bench.env(vendor, protocol), tmp_path) as first:
-                    records = paced(bench.records, stop)
-                    feeding = asyncio.to_thread(bench.ledger.produce, kafka, bench.topic, records)
+            with own.watch() as watch:
+                async with Connector(own.env(vendor, protocol), tmp_path) as first:
+                    records = paced(own.records, stop)
+                    feeding = asyncio.to_thread(own.ledger.produce, kafka, own.topic, records)
                     producing = asyncio.create_task(feeding)
                     await until(lambda: len(taken) >= 800, 40, "a steady flow")
-                    async with Connector(bench.env(other, protocol), tmp_path) as second:
+                    async with Connector(own.env(other, protocol), tmp_path) as second:
                         await until(lambda: len(other.received) >= 16, 40, "deliveries by the second member")
                         kept, ended_s = await owned(first), time.monotonic()
                         stop.set()
                         await producing
-                        await bench.settled()
+                        await own.settled()
                         await assert_pages_tell_no_secret(first)
                         assert await second.terminate() == 0
                         assert await first.terminate() == 0
         times_s: dict[int, list[float]] = {number: [second.started_s] for number in kept}
         for one, at_s in taken:
-            if bench.partition(one) in kept and second.started_s < at_s < ended_s:
-                times_s[bench.partition(one)].append(at_s)
+            if own.partition(one) in kept and second.started_s < at_s < ended_s:
+                times_s[own.partition(one)].append(at_s)
         gap_s = max(after - before for times in times_s.values() for before, after in pairwise([*times, ended_s]))
         revoked = told(first, "partitions revoked")[0]
         print(f"{protocol}: drained in {revoked['took_s']} s, longest gap seen {gap_s:.2f} s")
         assert (revoked["partitions"], revoked["clean"], len(kept)) == (3, True, 3)
         # Some rounds of the vendor and a noisy machine; a rebalance that stops all takes the drain and a round more.
         assert gap_s < 2.0
-        assert bench.ledger.duplicates == 0
-        bench.assert_sound(watch, first, second)
+        assert own.ledger.duplicates == 0
+        own.assert_sound(watch, first, second)
 
     asyncio.run(run())
 
@@ -180,20 +180,20 @@ def test_a_revoke_does_not_wait_for_a_vendor_that_hangs_and_late_answers_mark_no
     kafka: str, tmp_path: Path, protocol: str
 ) -> None:
     async def run() -> None:
-        bench, later = Bench(kafka), asyncio.Event()
-        hang = Hang(bench, taken=1000)
+        own, later = OwnTopic(kafka), asyncio.Event()
+        hang = Hang(own, taken=1000)
         limits = {"CONNECTOR_DRAIN_BUDGET": "2s", **SLOW}
-        wait = segment(bench.ledger, lambda *_: Reply(200, body=TAKEN, held=later))
-        bench.produce(1000)
-        async with Vendor(segment(bench.ledger, hang)) as vendor, Vendor(wait) as other:
-            with bench.watch() as watch:
-                async with Connector(bench.env(vendor, protocol, **limits), tmp_path) as first:
-                    await bench.settled()
-                    bench.produce(300)
+        wait = segment(own.ledger, lambda *_: Reply(200, body=TAKEN, held=later))
+        own.produce(1000)
+        async with Vendor(segment(own.ledger, hang)) as vendor, Vendor(wait) as other:
+            with own.watch() as watch:
+                async with Connector(own.env(vendor, protocol, **limits), tmp_path) as first:
+                    await own.settled()
+                    own.produce(300)
                     await until(lambda: len(hang.batches) == 8, 30, "eight requests without an answer")
-                    async with Connector(bench.env(other, protocol, **limits), tmp_path) as second:
+                    async with Connector(own.env(other, protocol, **limits), tmp_path) as second:
                         await until(lambda: other.received, 40, "the new owner's first request")
-                        moved, before = await owned(second), bench.commits()
+                        moved, before = await owned(second), own.commits()
                         lost, owed = hang.open_in(moved), hang.owed(moved, before)
                         hang.late.set()
 
@@ -201,10 +201,10 @@ def test_a_revoke_does_not_wait_for_a_vendor_that_hangs_and_late_answers_mark_no
                             return await first.total("connector_stale_marks_total") >= lost
 
                         await until(counted, 20, "every late answer counted")
-                        after = bench.commits()
+                        after = own.commits()
                         later.set()
-                        bench.produce(1000)
-                        await bench.settled()
+                        own.produce(1000)
+                        await own.settled()
                         assert await first.total("connector_stale_marks_total") == lost
                         await assert_pages_tell_no_secret(first)
                         assert await second.terminate() == 0
@@ -215,8 +215,8 @@ def test_a_revoke_does_not_wait_for_a_vendor_that_hangs_and_late_answers_mark_no
         assert revoked["took_s"] <= 2 + 1
         assert {at: after[at] for at in after if at[1] in moved} == {at: before[at] for at in before if at[1] in moved}
         assert lost > 0
-        assert repeated(bench.ledger) == owed
-        bench.assert_sound(watch, first, second)
+        assert repeated(own.ledger) == owed
+        own.assert_sound(watch, first, second)
 
     asyncio.run(run())
 
@@ -226,35 +226,35 @@ def test_a_partition_that_comes_back_at_once_is_not_marked_by_answers_of_before(
     kafka: str, tmp_path: Path, protocol: str
 ) -> None:
     async def run() -> None:
-        bench = Bench(kafka)
-        hang = Hang(bench, taken=1000)
-        bench.produce(1000)
-        async with Vendor(segment(bench.ledger, hang)) as vendor:
-            env = bench.env(vendor, protocol, CONNECTOR_DRAIN_BUDGET="100ms", **SLOW)
-            with bench.watch() as watch:
+        own = OwnTopic(kafka)
+        hang = Hang(own, taken=1000)
+        own.produce(1000)
+        async with Vendor(segment(own.ledger, hang)) as vendor:
+            env = own.env(vendor, protocol, CONNECTOR_DRAIN_BUDGET="100ms", **SLOW)
+            with own.watch() as watch:
                 async with Connector(env, tmp_path) as first:
-                    await bench.settled()
-                    bench.produce(300)
+                    await own.settled()
+                    own.produce(300)
                     await until(lambda: len(hang.batches) == 8, 30, "eight requests without an answer")
-                    moved = await asyncio.to_thread(visit, kafka, bench.group, bench.topic, protocol)
+                    moved = await asyncio.to_thread(visit, kafka, own.group, own.topic, protocol)
 
                     async def back() -> bool:
                         return len(await owned(first)) == PARTITIONS
 
                     await until(back, 30, "the partitions back")
-                    before = bench.commits()
+                    before = own.commits()
                     lost, owed = hang.open_in(moved), hang.owed(moved, before)
                     hang.late.set()
-                    bench.produce(1000)
-                    await bench.settled()
+                    own.produce(1000)
+                    await own.settled()
                     assert await first.total("connector_stale_marks_total") == lost
                     await assert_pages_tell_no_secret(first)
                     assert await first.terminate() == 0
         gone, back_at = told(first, "partitions revoked")[0], told(first, "partitions assigned")[-1]
         print(f"{protocol}: seen {gone['timestamp']} to {back_at['timestamp']}, {len(owed)} repeated, {lost} late")
         assert len(moved) == 3 and lost > 0
-        assert repeated(bench.ledger) == owed
-        bench.assert_sound(watch, first)
+        assert repeated(own.ledger) == owed
+        own.assert_sound(watch, first)
 
     asyncio.run(run())
 
@@ -264,42 +264,42 @@ def test_a_retention_that_passed_the_commits_halts_that_partition_until_told_to_
     kafka_cluster: Kafka, tmp_path: Path, protocol: str, resume: str
 ) -> None:
     async def run() -> None:
-        bench = Bench(kafka_cluster.bootstrap)
-        ledger, at = bench.ledger, (bench.topic, 2)
-        bench.produce(1200)
+        own = OwnTopic(kafka_cluster.bootstrap)
+        ledger, at = own.ledger, (own.topic, 2)
+        own.produce(1200)
         async with Vendor(segment(ledger)) as vendor:
-            env = bench.env(vendor, protocol)
-            with bench.watch() as watch:
+            env = own.env(vendor, protocol)
+            with own.watch() as watch:
                 async with Connector(env, tmp_path) as first:
-                    await bench.settled()
+                    await own.settled()
                     assert await first.terminate() == 0
-                stood = bench.commits()[at]
-                bench.produce(1200)
+                stood = own.commits()[at]
+                own.produce(1200)
                 unread = {one for one, entry in ledger.entries.items() if entry.place[1] == 2} - ledger.delivered
                 deleted = {one for one in unread if ledger.entries[one].place[2] < stood + 50}
                 assert len(deleted) == 50 < len(unread)
-                kafka_cluster.delete_records(bench.topic, 2, stood + 50)
+                kafka_cluster.delete_records(own.topic, 2, stood + 50)
 
                 async with Connector(env, tmp_path) as second:
                     await until(lambda: ledger.missing() == unread, 40, "everything of the other partitions")
                     failing = (await second.failing())["partitions.segment"]
-                    assert f"{bench.topic}[2] at {stood}" in failing and "CONNECTOR_ON_OUT_OF_RANGE" in failing
+                    assert f"{own.topic}[2] at {stood}" in failing and "CONNECTOR_ON_OUT_OF_RANGE" in failing
                     await until(lambda: told_unready(second), 15, "the alert's metric")
                     assert await second.terminate() == 0
-                assert bench.commits() == {**ledger.ends(), at: stood}
+                assert own.commits() == {**ledger.ends(), at: stood}
 
                 gone = deleted if resume == "earliest" else unread
                 ledger.forget(gone)
                 async with Connector({**env, "CONNECTOR_ON_OUT_OF_RANGE": resume}, tmp_path) as third:
                     await until(lambda: told(third, "committed offset out of range, moved"), 30, "the way on")
-                    bench.produce(600)
-                    await bench.settled()
+                    own.produce(600)
+                    await own.settled()
                     assert await third.failing() == {}
                     await assert_pages_tell_no_secret(third)
                     assert await third.terminate() == 0
         moved = told(third, "committed offset out of range, moved")
         assert [(line["offset"], line["lost"]) for line in moved] == [(stood, len(gone))]
         assert ledger.duplicates == 0
-        bench.assert_sound(watch, first, second, third, gone=gone)
+        own.assert_sound(watch, first, second, third, gone=gone)
 
     asyncio.run(run())

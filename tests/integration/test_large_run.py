@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.vendor import Reply, Vendor
-from tests.integration.bench import Bench
 from tests.integration.events import confluent_heads
 from tests.integration.invariants import above, assert_pages_tell_no_secret, repeated
 from tests.integration.oracle import committed, create_topics, segment
+from tests.integration.own_topic import OwnTopic
 from tests.integration.process import Connector, named, segment_env, until
 
 pytestmark = pytest.mark.slow
@@ -32,23 +32,23 @@ def test_a_hundred_thousand_records_survive_failures_a_kill_and_a_stop(
 ) -> None:
     async def run() -> None:
         chance = random.Random(11)
-        bench = Bench(kafka, confluent_heads(registry, named("large")))
-        await asyncio.to_thread(bench.produce, RECORDS)
-        ledger = bench.ledger
+        own = OwnTopic(kafka, confluent_heads(registry, named("large")))
+        await asyncio.to_thread(own.produce, RECORDS)
+        ledger = own.ledger
         script = segment(ledger, lambda *_: Reply(503) if chance.random() < 0.2 else None)
 
         def replica(vendor: Vendor) -> Connector:
             more = {"SEGMENT_BATCH_SIZE": "100", "CONNECTOR_MAX_IN_FLIGHT": "16", "SCHEMA_REGISTRY_URL": registry}
-            return Connector(bench.env(vendor, **more), tmp_path)
+            return Connector(own.env(vendor, **more), tmp_path)
 
         async with Vendor(script) as vendor:
-            with bench.watch() as watch:
+            with own.watch() as watch:
                 killed, stopped, last = replica(vendor), replica(vendor), replica(vendor)
                 async with killed:
                     await until(lambda: len(ledger.accepted) > RECORDS // 4, 90, "a quarter delivered")
                     await killed.kill()
                 before_s, at_kill = time.monotonic(), len(ledger.accepted)
-                owed = above(ledger, bench.commits())
+                owed = above(ledger, own.commits())
                 async with stopped:
                     await until(lambda: len(ledger.accepted) > at_kill, 30, "the successor delivers")
                     print(f"took over {time.monotonic() - before_s:.1f} s after the kill")
@@ -56,12 +56,12 @@ def test_a_hundred_thousand_records_survive_failures_a_kill_and_a_stop(
                     assert await stopped.terminate() == 0
                 async with last:
                     await until(lambda: not ledger.missing(), 180, "every record delivered")
-                    await until(lambda: bench.commits() == ledger.ends(), 15, "every offset committed")
+                    await until(lambda: own.commits() == ledger.ends(), 15, "every offset committed")
                     await assert_pages_tell_no_secret(last)
                     assert await last.terminate() == 0
         print(f"{len(vendor.received)} requests; {ledger.duplicates} records twice")
         assert repeated(ledger) == owed, "the kill repeats what it had not committed, and the stop nothing"
-        bench.assert_sound(watch, killed, stopped, last)
+        own.assert_sound(watch, killed, stopped, last)
 
     asyncio.run(run())
 
@@ -70,16 +70,16 @@ def test_an_idle_connector_uses_less_than_a_fiftieth_of_a_core_and_starts_within
     kafka: str, tmp_path: Path
 ) -> None:
     async def run() -> None:
-        bench = Bench(kafka)
+        own = OwnTopic(kafka)
         first_s: list[float] = []
-        async with Vendor(segment(bench.ledger)) as vendor:
+        async with Vendor(segment(own.ledger)) as vendor:
             for _ in range(3):
-                bench.produce(10)
-                async with Connector(bench.env(vendor), tmp_path) as connector:
-                    await until(lambda: not bench.ledger.missing(), 30, "the records delivered")
+                own.produce(10)
+                async with Connector(own.env(vendor), tmp_path) as connector:
+                    await until(lambda: not own.ledger.missing(), 30, "the records delivered")
                     first_s.append(time.monotonic() - connector.started_s)
                     assert await connector.terminate() == 0
-            async with Connector(bench.env(vendor), tmp_path) as connector:
+            async with Connector(own.env(vendor), tmp_path) as connector:
                 await until(connector.ready, 20, "ready")
                 used_s, began_s = cpu_s(connector.process.pid), time.monotonic()
                 # Idling is what is measured, for as long as it takes to be exact to a thousandth.
@@ -95,19 +95,19 @@ def test_an_idle_connector_uses_less_than_a_fiftieth_of_a_core_and_starts_within
 
 def test_what_a_topic_held_before_is_found_again_by_a_group_of_its_own(kafka: str, tmp_path: Path) -> None:
     async def run() -> None:
-        bench = Bench(kafka)
-        bench.produce(500)
+        own = OwnTopic(kafka)
+        own.produce(500)
         other = named("other")
         create_topics(kafka, f"{other}.letters.segment")
-        async with Vendor(segment(bench.ledger)) as vendor:
-            async with Connector(bench.env(vendor), tmp_path) as connector:
-                await bench.settled()
+        async with Vendor(segment(own.ledger)) as vendor:
+            async with Connector(own.env(vendor), tmp_path) as connector:
+                await own.settled()
                 assert await connector.terminate() == 0
-            env = segment_env(kafka, vendor.url, bench.topic, group=other)
+            env = segment_env(kafka, vendor.url, own.topic, group=other)
             async with Connector(env, tmp_path) as connector:
-                await until(lambda: bench.ledger.duplicates == 500, 30, "all of it once more for the other group")
+                await until(lambda: own.ledger.duplicates == 500, 30, "all of it once more for the other group")
                 assert await connector.terminate() == 0
-        assert committed(kafka, f"{other}.segment", bench.topic) == bench.ledger.ends()
-        assert bench.ledger.changed() == []
+        assert committed(kafka, f"{other}.segment", own.topic) == own.ledger.ends()
+        assert own.ledger.changed() == []
 
     asyncio.run(run())

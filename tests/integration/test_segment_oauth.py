@@ -12,7 +12,7 @@ from joserfc.jwk import RSAKey
 
 from tests.doubles.kafka import MockCluster
 from tests.doubles.vendor import Reply, Request, Vendor
-from tests.integration.campaign import Bench
+from tests.integration.campaign import Campaign
 from tests.integration.oracle import segment
 
 pytestmark = pytest.mark.slow
@@ -52,9 +52,9 @@ def test_a_revoked_token_is_renewed_and_everything_arrives_once(mock: MockCluste
     (tmp_path / "key.pem").write_text(pem)
 
     async def run() -> None:
-        bench, tokens = Bench(mock, tmp_path), Tokens(key)
-        bench.produce(2000)
-        taken = segment(bench.ledger, lambda request, messages: tokens.judge(request))
+        campaign, tokens = Campaign(mock, tmp_path), Tokens(key)
+        campaign.produce(2000)
+        taken = segment(campaign.ledger, lambda request, messages: tokens.judge(request))
 
         def script(request: Request) -> Reply:
             return tokens.issue(request) if request.path == "/token" else taken(request)
@@ -66,14 +66,14 @@ def test_a_revoked_token_is_renewed_and_everything_arrives_once(mock: MockCluste
                 "SEGMENT_OAUTH_PRIVATE_KEY_FILE": str(tmp_path / "key.pem"),
                 "SEGMENT_OAUTH_HOST": vendor.url,
             }
-            with bench.watch() as watch:
-                async with bench.connector(vendor, **oauth) as connector:
-                    await bench.delivered(connector)
+            with campaign.watch() as watch:
+                async with campaign.connector(vendor, **oauth) as connector:
+                    await campaign.delivered(connector)
                     pages = [(await connector.get(path))[1] for path in ("/metrics", "/readyz", "/")]
-                    await bench.stop(connector)
+                    await campaign.stop(connector)
         # A lane that was refused after another had renewed the token sends again by the new one.
         assert (len(tokens.issued), tokens.refused > 0) == (2, True)
-        bench.assert_sound(watch, connector)
+        campaign.assert_sound(watch, connector)
         for secret in ("hush-token", pem.splitlines()[1]):
             assert not any(secret in text for text in (connector.log, *pages))
 

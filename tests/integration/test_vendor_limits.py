@@ -13,7 +13,7 @@ import pytest
 
 from tests.doubles.kafka import MockCluster
 from tests.doubles.vendor import Reply, Request, Vendor
-from tests.integration.campaign import LANES, TAKEN, Bench, Messages, Rounds, batch_of
+from tests.integration.campaign import LANES, TAKEN, Campaign, Messages, Rounds, batch_of
 from tests.integration.oracle import segment
 from tests.integration.process import Connector, until
 
@@ -35,20 +35,20 @@ def waits(rounds: Rounds, received: Sequence[Request]) -> list[float]:
 
 def test_after_429s_nothing_is_sent_from_any_lane_before_the_time_asked_for(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
-        bench.produce(3000)
+        campaign = Campaign(mock, tmp_path)
+        campaign.produce(3000)
         rounds = Rounds([{"Retry-After": "2"}] * 3, 429)
-        async with Vendor(segment(bench.ledger, lambda request, _: rounds.reply(request.number))) as vendor:
-            with bench.watch() as watch:
-                async with bench.connector(vendor) as connector:
-                    await bench.delivered(connector)
+        async with Vendor(segment(campaign.ledger, lambda request, _: rounds.reply(request.number))) as vendor:
+            with campaign.watch() as watch:
+                async with campaign.connector(vendor) as connector:
+                    await campaign.delivered(connector)
                     assert await connector.total("connector_rate_limited_total") == 3 * LANES
                     assert await connector.total("connector_rate_limit_wait_seconds_total") == 3 * LANES * 2.0
-                    await bench.stop(connector)
+                    await campaign.stop(connector)
         found = waits(rounds, vendor.received)
         print(f"waited {found} s of 2 s")
         assert all(2.0 <= wait_s <= 2.0 + LATEST_S for wait_s in found)
-        bench.assert_sound(watch, connector)
+        campaign.assert_sound(watch, connector)
 
     asyncio.run(run())
 
@@ -59,18 +59,18 @@ def test_a_date_in_retry_after_is_measured_against_the_vendors_own_clock(mock: M
         return {"Date": format_datetime(at, usegmt=True), "Retry-After": format_datetime(at + WAIT, usegmt=True)}
 
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
-        bench.produce(2000)
+        campaign = Campaign(mock, tmp_path)
+        campaign.produce(2000)
         rounds = Rounds([asking(timedelta(hours=1)), asking(timedelta(hours=-1))], 429)
-        async with Vendor(segment(bench.ledger, lambda request, _: rounds.reply(request.number))) as vendor:
-            with bench.watch() as watch:
-                async with bench.connector(vendor) as connector:
-                    await bench.delivered(connector)
-                    await bench.stop(connector)
+        async with Vendor(segment(campaign.ledger, lambda request, _: rounds.reply(request.number))) as vendor:
+            with campaign.watch() as watch:
+                async with campaign.connector(vendor) as connector:
+                    await campaign.delivered(connector)
+                    await campaign.stop(connector)
         found = waits(rounds, vendor.received)
         print(f"waited {found} s of {WAIT.total_seconds()} s")
         assert all(WAIT.total_seconds() <= wait_s <= WAIT.total_seconds() + LATEST_S for wait_s in found)
-        bench.assert_sound(watch, connector)
+        campaign.assert_sound(watch, connector)
 
     asyncio.run(run())
 
@@ -83,43 +83,43 @@ def test_without_a_sensible_retry_after_lanes_back_off_on_their_own(
     mock: MockCluster, tmp_path: Path, nonsense: tuple[str | None, ...]
 ) -> None:
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
-        bench.produce(2000)
+        campaign = Campaign(mock, tmp_path)
+        campaign.produce(2000)
         rounds = Rounds([{} if text is None else {"Retry-After": text} for text in nonsense], 429)
-        async with Vendor(segment(bench.ledger, lambda request, _: rounds.reply(request.number))) as vendor:
-            with bench.watch() as watch:
-                async with bench.connector(vendor) as connector:
-                    await bench.delivered(connector)
+        async with Vendor(segment(campaign.ledger, lambda request, _: rounds.reply(request.number))) as vendor:
+            with campaign.watch() as watch:
+                async with campaign.connector(vendor) as connector:
+                    await campaign.delivered(connector)
                     assert await connector.total("connector_rate_limited_total") == len(nonsense) * LANES
                     assert await connector.total("connector_rate_limit_wait_seconds_total") == 0.0
-                    await bench.stop(connector)
+                    await campaign.stop(connector)
         # The k-th wait is drawn up to half a second, doubled k times.
         found = waits(rounds, vendor.received)
         assert all(wait_s <= 0.5 * 2**k + LATEST_S for k, wait_s in enumerate(found))
         assert "Traceback" not in connector.log
         assert [line for line in connector.lines if line["level"] == "error"] == []
-        bench.assert_sound(watch, connector)
+        campaign.assert_sound(watch, connector)
 
     asyncio.run(run())
 
 
 def test_a_retry_after_of_many_years_is_cut_to_fifteen_minutes(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
-        bench.produce(500)
+        campaign = Campaign(mock, tmp_path)
+        campaign.produce(500)
         rounds = Rounds([{"Retry-After": "1000000000"}], 429)
-        async with Vendor(segment(bench.ledger, lambda request, _: rounds.reply(request.number))) as vendor:
-            with bench.watch() as watch:
-                async with bench.connector(vendor) as first:
+        async with Vendor(segment(campaign.ledger, lambda request, _: rounds.reply(request.number))) as vendor:
+            with campaign.watch() as watch:
+                async with campaign.connector(vendor) as first:
                     await until(lambda: rounds.answered_s, 30, "the first answers")
                     await until(lambda: asked(first), 10, "all of them read")
                     assert await first.total("connector_rate_limit_wait_seconds_total") == LANES * 900.0
-                    await bench.stop(first)
+                    await campaign.stop(first)
                 assert len(vendor.received) == LANES
-                async with bench.connector(vendor) as second:
-                    await bench.delivered(second)
-                    await bench.stop(second)
-        bench.assert_sound(watch, first, second)
+                async with campaign.connector(vendor) as second:
+                    await campaign.delivered(second)
+                    await campaign.stop(second)
+        campaign.assert_sound(watch, first, second)
 
     async def asked(connector: Connector) -> bool:
         return await connector.total("connector_rate_limited_total") == LANES
@@ -142,14 +142,14 @@ def test_a_quota_that_nobody_documented_is_found_and_kept_to(mock: MockCluster, 
         return Reply(status, body=TAKEN.body, delay_s=0.03)
 
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
-        bench.produce(3000)
+        campaign = Campaign(mock, tmp_path)
+        campaign.produce(3000)
         async with (
-            Vendor(segment(bench.ledger, verdict)) as vendor,
-            bench.connector(vendor, SEGMENT_BATCH_SIZE="1", CONNECTOR_MAX_IN_FLIGHT="16") as connector,
+            Vendor(segment(campaign.ledger, verdict)) as vendor,
+            campaign.connector(vendor, SEGMENT_BATCH_SIZE="1", CONNECTOR_MAX_IN_FLIGHT="16") as connector,
         ):
             await until(lambda: statuses and statuses[-1][0] - statuses[0][0] > until_s, 60, "so much time")
-            await bench.stop(connector)
+            await campaign.stop(connector)
         late = [status for at_s, status in statuses if learnt_s < at_s - statuses[0][0] <= until_s]
         print(f"{late.count(200) / (until_s - learnt_s):.1f} requests/s, {late.count(429)} of {len(late)} refused")
         assert late.count(200) >= 0.8 * rate_per_s * (until_s - learnt_s)
@@ -160,7 +160,7 @@ def test_a_quota_that_nobody_documented_is_found_and_kept_to(mock: MockCluster, 
 
 def test_passing_server_errors_cost_few_attempts_and_are_retried_apart(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
-        bench, chance = Bench(mock, tmp_path, keys=500), random.Random(5)
+        campaign, chance = Campaign(mock, tmp_path, keys=500), random.Random(5)
         attempts: Counter[str] = Counter()
         first = Rounds([{}], 503, lanes=32)
 
@@ -172,17 +172,19 @@ def test_passing_server_errors_cost_few_attempts_and_are_retried_apart(mock: Moc
             fails = chance.random() < 0.3 and int(request.headers.get("x-retry-count", "0")) < 5
             return Reply(chance.choice((500, 502, 503, 504))) if fails else None
 
-        bench.produce(3000)
-        async with Vendor(segment(bench.ledger, verdict)) as vendor:
-            with bench.watch() as watch:
-                async with bench.connector(vendor, SEGMENT_BATCH_SIZE="5", CONNECTOR_MAX_IN_FLIGHT="32") as connector:
-                    await bench.delivered(connector)
-                    await bench.stop(connector)
+        campaign.produce(3000)
+        async with Vendor(segment(campaign.ledger, verdict)) as vendor:
+            with campaign.watch() as watch:
+                async with campaign.connector(
+                    vendor, SEGMENT_BATCH_SIZE="5", CONNECTOR_MAX_IN_FLIGHT="32"
+                ) as connector:
+                    await campaign.delivered(connector)
+                    await campaign.stop(connector)
         ranked = sorted(attempts.values())
         print(f"attempts: p50 {ranked[1500]}, p99 {ranked[2969]}, most {ranked[-1]}")
         assert ranked[2969] <= 5
         assert_apart(vendor.received, first)
-        bench.assert_sound(watch, connector)
+        campaign.assert_sound(watch, connector)
 
     asyncio.run(run())
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.doubles.kafka import MockCluster
 from tests.doubles.vendor import Reply, Request, Vendor
-from tests.integration.campaign import LANES, Bench, Messages, Rounds, batch_of
+from tests.integration.campaign import LANES, Campaign, Messages, Rounds, batch_of
 from tests.integration.events import Made, encode, event, single_object_head
 from tests.integration.invariants import assert_no_secret, assert_pages_tell_no_secret
 from tests.integration.oracle import segment
@@ -42,23 +42,23 @@ def test_a_refused_batch_is_halved_until_just_the_bad_records_are_letters(
     mock: MockCluster, tmp_path: Path, bad: int
 ) -> None:
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
-        bench.produce(100)
-        poison = sorted(bench.ledger.entries)[7 :: 100 // bad][:bad]
-        async with Vendor(segment(bench.ledger, Refusing(poison))) as vendor:
-            with bench.watch(letters=True) as watch:
-                async with bench.connector(vendor, **ONE_BATCH) as connector:
-                    await until(lambda: len(bench.ledger.delivered) == 100 - bad, 30, "the good ones delivered")
+        campaign = Campaign(mock, tmp_path)
+        campaign.produce(100)
+        poison = sorted(campaign.ledger.entries)[7 :: 100 // bad][:bad]
+        async with Vendor(segment(campaign.ledger, Refusing(poison))) as vendor:
+            with campaign.watch(letters=True) as watch:
+                async with campaign.connector(vendor, **ONE_BATCH) as connector:
+                    await until(lambda: len(campaign.ledger.delivered) == 100 - bad, 30, "the good ones delivered")
                     await until(lambda: told(connector), 30, "the bad ones made letters")
-                    await bench.stop(connector)
-        letters = bench.letters()
-        assert sorted(map(bench.id_of, letters)) == sorted(poison)
+                    await campaign.stop(connector)
+        letters = campaign.letters()
+        assert sorted(map(campaign.id_of, letters)) == sorted(poison)
         assert {letter.notes["reason"] for letter in letters} == {"refused"}
         first = vendor.received[0].body.count(b'"messageId"')
         print(f"{bad} bad of {first} in the first batch: {len(vendor.received)} requests")
         assert first == 100
         assert len(vendor.received) <= 2 * bad * (ceil(log2(100)) + 1) + 1
-        bench.assert_sound(watch, connector, letters=letters)
+        campaign.assert_sound(watch, connector, letters=letters)
 
     async def told(connector: Connector) -> bool:
         return await resolved(connector, "dead_lettered") == bad
@@ -70,31 +70,31 @@ def test_a_vendor_that_refuses_everything_halts_at_50_letters_and_loses_nothing(
     mock: MockCluster, tmp_path: Path
 ) -> None:
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
-        bench.produce(100)
-        poison = set(bench.ledger.entries)
-        async with Vendor(segment(bench.ledger, Refusing(poison))) as vendor:
-            with bench.watch(letters=True) as watch:
-                async with bench.connector(vendor, **ONE_BATCH) as first:
+        campaign = Campaign(mock, tmp_path)
+        campaign.produce(100)
+        poison = set(campaign.ledger.entries)
+        async with Vendor(segment(campaign.ledger, Refusing(poison))) as vendor:
+            with campaign.watch(letters=True) as watch:
+                async with campaign.connector(vendor, **ONE_BATCH) as first:
                     await until(lambda: stopped(first), 60, "the guard")
                     assert await first.total("connector_dead_letter_guard_tripped") == 1
                     await until(lambda: written(first), 30, "the letters written")
                     sent = len(vendor.received)
-                    await bench.stop(first)
-                halted = bench.letters()
-                assert len(halted) == len(set(map(bench.id_of, halted))) == 50
-                assert sum(bench.commits().values()) <= 50
+                    await campaign.stop(first)
+                halted = campaign.letters()
+                assert len(halted) == len(set(map(campaign.id_of, halted))) == 50
+                assert sum(campaign.commits().values()) <= 50
                 assert len(vendor.received) == sent <= 2 * 100 * (ceil(log2(100)) + 1) + 1
-                bench.produce(200)
-                async with bench.connector(vendor, CONNECTOR_GUARD="off", **ONE_BATCH) as second:
-                    await until(lambda: len(bench.ledger.delivered) == 200, 60, "the good ones delivered")
-                    await until(lambda: bench.owes_nothing(), 60, "every offset committed")
-                    await bench.stop(second)
-        letters = bench.letters()
-        assert set(map(bench.id_of, letters)) == poison
+                campaign.produce(200)
+                async with campaign.connector(vendor, CONNECTOR_GUARD="off", **ONE_BATCH) as second:
+                    await until(lambda: len(campaign.ledger.delivered) == 200, 60, "the good ones delivered")
+                    await until(lambda: campaign.owes_nothing(), 60, "every offset committed")
+                    await campaign.stop(second)
+        letters = campaign.letters()
+        assert set(map(campaign.id_of, letters)) == poison
         # Letters above the first open offset of their partition are written once more.
         assert len(letters) <= 150
-        bench.assert_sound(watch, first, second, letters=letters)
+        campaign.assert_sound(watch, first, second, letters=letters)
 
     async def written(connector: Connector) -> bool:
         return await resolved(connector, "dead_lettered") == 50
@@ -105,11 +105,11 @@ def test_a_vendor_that_refuses_everything_halts_at_50_letters_and_loses_nothing(
     asyncio.run(run())
 
 
-def large(bench: Bench, count: int, size: int) -> list[Made]:
+def large(campaign: Campaign, count: int, size: int) -> list[Made]:
     """Records whose messages are a little larger than so many bytes."""
     made = []
     for number in range(count):
-        identifier, user = f"{bench.topic}-large-{number}", f"large-{number}"
+        identifier, user = f"{campaign.topic}-large-{number}", f"large-{number}"
         value = event("Track", user, identifier, number) | {"properties": {"pad": "x" * size}}
         body = encode("Track", value, single_object_head("Track"))
         made.append(Made(user.encode(), body, identifier, "Track", number, 0))
@@ -122,20 +122,20 @@ def at_most(size: int, request: Request) -> Reply | None:
 
 def test_a_413_is_halved_by_bytes_and_a_single_over_it_is_a_letter(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
-        bench.produce(500)
-        over = large(bench, 3, 20_000)
-        bench.add(over)
-        async with Vendor(segment(bench.ledger, lambda request, _: at_most(20_000, request))) as vendor:
-            with bench.watch(letters=True) as watch:
-                async with bench.connector(vendor) as connector:
-                    await until(lambda: len(bench.ledger.delivered) == 500, 30, "what fits delivered")
+        campaign = Campaign(mock, tmp_path)
+        campaign.produce(500)
+        over = large(campaign, 3, 20_000)
+        campaign.add(over)
+        async with Vendor(segment(campaign.ledger, lambda request, _: at_most(20_000, request))) as vendor:
+            with campaign.watch(letters=True) as watch:
+                async with campaign.connector(vendor) as connector:
+                    await until(lambda: len(campaign.ledger.delivered) == 500, 30, "what fits delivered")
                     await until(lambda: told(connector), 30, "what does not made letters")
-                    await bench.stop(connector)
-        letters = bench.letters()
-        assert sorted(map(bench.id_of, letters)) == [made.id for made in over]
+                    await campaign.stop(connector)
+        letters = campaign.letters()
+        assert sorted(map(campaign.id_of, letters)) == [made.id for made in over]
         assert {letter.notes["reason"] for letter in letters} == {"too_large"}
-        bench.assert_sound(watch, connector, letters=letters)
+        campaign.assert_sound(watch, connector, letters=letters)
 
     async def told(connector: Connector) -> bool:
         return await resolved(connector, "dead_lettered") == 3
@@ -145,8 +145,8 @@ def test_a_413_is_halved_by_bytes_and_a_single_over_it_is_a_letter(mock: MockClu
 
 def test_a_size_learned_from_a_413_shapes_later_batches(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
-        bench.add(large(bench, 400, 8_000))
+        campaign = Campaign(mock, tmp_path)
+        campaign.add(large(campaign, 400, 8_000))
         refused: list[int] = []
 
         def verdict(request: Request, messages: Messages) -> Reply | None:
@@ -155,17 +155,17 @@ def test_a_size_learned_from_a_413_shapes_later_batches(mock: MockCluster, tmp_p
                 refused.append(len(request.body))
             return reply
 
-        async with Vendor(segment(bench.ledger, verdict)) as vendor:
-            with bench.watch() as watch:
-                async with bench.connector(vendor, CONNECTOR_MAX_IN_FLIGHT="1", SEGMENT_LINGER_S="2") as connector:
-                    await bench.delivered(connector)
-                    await bench.stop(connector)
+        async with Vendor(segment(campaign.ledger, verdict)) as vendor:
+            with campaign.watch() as watch:
+                async with campaign.connector(vendor, CONNECTOR_MAX_IN_FLIGHT="1", SEGMENT_LINGER_S="2") as connector:
+                    await campaign.delivered(connector)
+                    await campaign.stop(connector)
         sizes = [len(one.body) for one in vendor.received]
         print(f"refused at {refused}, {len(sizes)} requests")
         # 50 messages of 8 KB are refused, and so are their halves, of 25; what is cut after that fits.
         assert len(refused) == 3
         assert max(sizes[sizes.index(refused[-1]) + 1 :]) <= 150_000
-        bench.assert_sound(watch, connector)
+        campaign.assert_sound(watch, connector)
 
     asyncio.run(run())
 
@@ -181,17 +181,17 @@ def test_after_a_401_only_a_confirmation_and_probes_are_sent_until_the_key_file_
     mock: MockCluster, tmp_path: Path
 ) -> None:
     async def run() -> None:
-        bench, key_file = Bench(mock, tmp_path), tmp_path / "key"
+        campaign, key_file = Campaign(mock, tmp_path), tmp_path / "key"
         key_file.write_text(OLD)
-        bench.produce(2000)
+        campaign.produce(2000)
         rounds = Rounds([{}], 401)
 
         def verdict(request: Request, messages: Messages) -> Reply | None:
             return None if knows(NEW, request) else rounds.reply(request.number) or Reply(401)
 
-        async with Vendor(segment(bench.ledger, verdict)) as vendor:
-            with bench.watch(letters=True) as watch:
-                connector = bench.connector(vendor, SEGMENT_WRITE_KEY_FILE=str(key_file))
+        async with Vendor(segment(campaign.ledger, verdict)) as vendor:
+            with campaign.watch(letters=True) as watch:
+                connector = campaign.connector(vendor, SEGMENT_WRITE_KEY_FILE=str(key_file))
                 del connector.env["SEGMENT_WRITE_KEY"]
                 async with connector:
                     # The first 8, the confirmation and one probe.
@@ -200,15 +200,15 @@ def test_after_a_401_only_a_confirmation_and_probes_are_sent_until_the_key_file_
                     assert not await connector.ready()
                     await assert_pages_tell_no_secret(connector)
                     assert OLD not in (await connector.get("/metrics"))[1] + (await connector.get("/"))[1]
-                    assert bench.ledger.delivered == set()
+                    assert campaign.ledger.delivered == set()
                     key_file.write_text(NEW)
-                    await bench.delivered(connector)
+                    await campaign.delivered(connector)
                     await until(connector.ready, 15, "ready again")
                     assert await resolved(connector, "dead_lettered") == 0
-                    await bench.stop(connector)
+                    await campaign.stop(connector)
         assert_probed(vendor.received, rounds.answered_s[0])
         assert_no_secret([connector.log.replace(OLD, NEW).encode()])
-        bench.assert_sound(watch, connector)
+        campaign.assert_sound(watch, connector)
 
     asyncio.run(run())
 
@@ -230,9 +230,9 @@ def assert_probed(received: Sequence[Request], answered_s: float) -> None:
 
 def test_a_403_for_the_content_of_one_record_makes_a_letter_of_it_alone(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
-        bench.produce(1000)
-        (blocked,) = (made for made in bench.ledger.entries if made.endswith("-321"))
+        campaign = Campaign(mock, tmp_path)
+        campaign.produce(1000)
+        (blocked,) = (made for made in campaign.ledger.entries if made.endswith("-321"))
         refusals: list[int] = []
 
         def firewall(request: Request, messages: Messages) -> Reply | None:
@@ -241,29 +241,29 @@ def test_a_403_for_the_content_of_one_record_makes_a_letter_of_it_alone(mock: Mo
             refusals.append(len(messages))
             return Reply(403, {"Content-Type": "text/html"}, b"<html>Request blocked</html>")
 
-        async with Vendor(segment(bench.ledger, firewall)) as vendor:
-            with bench.watch(letters=True) as watch:
-                async with bench.connector(vendor) as connector:
+        async with Vendor(segment(campaign.ledger, firewall)) as vendor:
+            with campaign.watch(letters=True) as watch:
+                async with campaign.connector(vendor) as connector:
                     # Only other content tells a rule about one record from a wrong key, so there must be some.
-                    trickle = asyncio.create_task(others(bench))
+                    trickle = asyncio.create_task(others(campaign))
                     await until(lambda: told(connector), 60, "the blocked one made a letter")
                     trickle.cancel()
                     await asyncio.wait([trickle])
-                    await until(lambda: bench.ledger.missing() == {blocked}, 60, "the others delivered")
+                    await until(lambda: campaign.ledger.missing() == {blocked}, 60, "the others delivered")
                     await until(connector.ready, 15, "ready")
-                    await bench.stop(connector)
-        letters = bench.letters()
+                    await campaign.stop(connector)
+        letters = campaign.letters()
         print(f"refused batches of {refusals}")
-        assert list(map(bench.id_of, letters)) == [blocked]
+        assert list(map(campaign.id_of, letters)) == [blocked]
         assert letters[0].notes["reason"] == "refused"
-        bench.assert_sound(watch, connector, letters=letters)
+        campaign.assert_sound(watch, connector, letters=letters)
 
     async def told(connector: Connector) -> bool:
         return await resolved(connector, "dead_lettered") == 1
 
-    async def others(bench: Bench) -> None:
+    async def others(campaign: Campaign) -> None:
         while True:
             await asyncio.sleep(0.2)
-            bench.produce(20)
+            campaign.produce(20)
 
     asyncio.run(run())

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tests.doubles.kafka import MockCluster
 from tests.doubles.vendor import NEVER, Reply, Request, Vendor
-from tests.integration.campaign import TAKEN, Bench, Messages, batch_of
+from tests.integration.campaign import TAKEN, Campaign, Messages, batch_of
 from tests.integration.invariants import assert_pages_tell_no_secret
 from tests.integration.oracle import segment
 from tests.integration.process import Connector, until
@@ -61,19 +61,19 @@ async def lost(connector: Connector, *kinds: str) -> float:
 
 def test_a_reply_that_never_comes_is_counted_and_the_batch_sent_again_alike(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
+        campaign = Campaign(mock, tmp_path)
         bad = Bad(*[NEVER] * 5)
-        bench.produce(3000)
-        async with Vendor(segment(bench.ledger, bad)) as vendor:
-            with bench.watch() as watch:
-                async with bench.connector(vendor, SEGMENT_TIMEOUT_S="1") as connector:
+        campaign.produce(3000)
+        async with Vendor(segment(campaign.ledger, bad)) as vendor:
+            with campaign.watch() as watch:
+                async with campaign.connector(vendor, SEGMENT_TIMEOUT_S="1") as connector:
                     await until(lambda: bad.all_given, 30, "the injected faults")
-                    await until(lambda: bench.ledger.duplicates >= len(bad.ids), 30, "what was taken sent again")
-                    await bench.delivered(connector)
+                    await until(lambda: campaign.ledger.duplicates >= len(bad.ids), 30, "what was taken sent again")
+                    await campaign.delivered(connector)
                     assert await ambiguous(connector) == await lost(connector, "deadline") == 5
-                    await bench.stop(connector)
+                    await campaign.stop(connector)
         bad.assert_sent_again_alike(vendor.received)
-        bench.assert_sound(watch, connector, duplicates=bad.ids)
+        campaign.assert_sound(watch, connector, duplicates=bad.ids)
 
     asyncio.run(run())
 
@@ -83,50 +83,50 @@ def test_a_reply_that_drips_is_cut_at_the_total_deadline_and_others_go_on(
     mock: MockCluster, tmp_path: Path, drip: Literal["all", "body"]
 ) -> None:
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
+        campaign = Campaign(mock, tmp_path)
         bad = Bad(Reply(200, body=bytes(100), drip=drip, drip_s=0.2))
-        bench.produce(3000)
-        async with Vendor(segment(bench.ledger, bad)) as vendor:
-            with bench.watch() as watch:
-                async with bench.connector(vendor, SEGMENT_TIMEOUT_S="3") as connector:
+        campaign.produce(3000)
+        async with Vendor(segment(campaign.ledger, bad)) as vendor:
+            with campaign.watch() as watch:
+                async with campaign.connector(vendor, SEGMENT_TIMEOUT_S="3") as connector:
                     await until(lambda: bad.all_given, 30, "the drip")
                     slow = bad.requests[0]
                     meanwhile = len(vendor.received)
                     await until(lambda: slow.connection not in vendor.open_connections, 30, "the connection's end")
                     cut_s, during = time.monotonic() - slow.received_s, len(vendor.received) - meanwhile
-                    await until(lambda: bench.ledger.duplicates >= len(bad.ids), 30, "what was taken sent again")
-                    await bench.delivered(connector)
+                    await until(lambda: campaign.ledger.duplicates >= len(bad.ids), 30, "what was taken sent again")
+                    await campaign.delivered(connector)
                     assert await ambiguous(connector) == await lost(connector, "deadline") == 1
-                    await bench.stop(connector)
+                    await campaign.stop(connector)
         print(f"cut after {cut_s:.2f} s of 3 s, {during} requests meanwhile")
         # The deadline began with the connection, a little before the whole request was here.
         assert 2.5 <= cut_s <= 3.0 + 1.0
         assert during >= 3
         bad.assert_sent_again_alike(vendor.received)
-        bench.assert_sound(watch, connector, duplicates=bad.ids)
+        campaign.assert_sound(watch, connector, duplicates=bad.ids)
 
     asyncio.run(run())
 
 
 def test_a_connection_refused_or_reset_at_once_costs_nothing_but_a_retry(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
-        bench.produce(2000)
-        async with Vendor(segment(bench.ledger), greet=lambda connection: connection > 6) as vendor:
-            with bench.watch() as watch:
-                async with bench.connector(vendor) as connector:
-                    await bench.delivered(connector)
+        campaign = Campaign(mock, tmp_path)
+        campaign.produce(2000)
+        async with Vendor(segment(campaign.ledger), greet=lambda connection: connection > 6) as vendor:
+            with campaign.watch() as watch:
+                async with campaign.connector(vendor) as connector:
+                    await campaign.delivered(connector)
                     assert vendor.connections >= 7
                     assert await ambiguous(connector) == 0
-                    await bench.stop(connector)
-        bench.assert_sound(watch, connector)
+                    await campaign.stop(connector)
+        campaign.assert_sound(watch, connector)
 
     asyncio.run(run())
 
 
 def test_a_reset_within_the_request_is_ambiguous_though_nothing_was_taken(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
-        bench, cuts = Bench(mock, tmp_path), list[int]()
+        campaign, cuts = Campaign(mock, tmp_path), list[int]()
 
         def cut(head: Request) -> int | None:
             if head.number % EVERY or len(cuts) == 5 or "x-retry-count" in head.headers:
@@ -134,34 +134,34 @@ def test_a_reset_within_the_request_is_ambiguous_though_nothing_was_taken(mock: 
             cuts.append(head.number)
             return 100
 
-        bench.produce(3000)
-        async with Vendor(segment(bench.ledger), cut=cut) as vendor:
-            with bench.watch() as watch:
-                async with bench.connector(vendor) as connector:
-                    await bench.delivered(connector)
+        campaign.produce(3000)
+        async with Vendor(segment(campaign.ledger), cut=cut) as vendor:
+            with campaign.watch() as watch:
+                async with campaign.connector(vendor) as connector:
+                    await campaign.delivered(connector)
                     assert await ambiguous(connector) == await lost(connector, "reset") == len(cuts) == 5
-                    await bench.stop(connector)
-        bench.assert_sound(watch, connector)
+                    await campaign.stop(connector)
+        campaign.assert_sound(watch, connector)
 
     asyncio.run(run())
 
 
 def test_a_reset_within_the_reply_is_ambiguous_and_sent_again_alike(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
+        campaign = Campaign(mock, tmp_path)
         whole = Reply(200, {"Content-Type": "application/json"}, TAKEN.body)
         bad = Bad(*(replace(whole, cut_at=at, then="reset") for at in (0, 12, 30, 80, 90)))
-        bench.produce(3000)
-        async with Vendor(segment(bench.ledger, bad)) as vendor:
-            with bench.watch() as watch:
-                async with bench.connector(vendor) as connector:
+        campaign.produce(3000)
+        async with Vendor(segment(campaign.ledger, bad)) as vendor:
+            with campaign.watch() as watch:
+                async with campaign.connector(vendor) as connector:
                     await until(lambda: bad.all_given, 30, "the injected faults")
-                    await until(lambda: bench.ledger.duplicates >= len(bad.ids), 30, "what was taken sent again")
-                    await bench.delivered(connector)
+                    await until(lambda: campaign.ledger.duplicates >= len(bad.ids), 30, "what was taken sent again")
+                    await campaign.delivered(connector)
                     assert await ambiguous(connector) == await lost(connector, "reset", "protocol") == 5
-                    await bench.stop(connector)
+                    await campaign.stop(connector)
         bad.assert_sent_again_alike(vendor.received)
-        bench.assert_sound(watch, connector, duplicates=bad.ids)
+        campaign.assert_sound(watch, connector, duplicates=bad.ids)
 
     asyncio.run(run())
 
@@ -171,20 +171,20 @@ def test_the_end_of_idle_connections_is_not_noticed(
     mock: MockCluster, tmp_path: Path, how: Literal["close", "reset"]
 ) -> None:
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
-        bench.produce(1000)
-        async with Vendor(segment(bench.ledger)) as vendor:
-            with bench.watch() as watch:
-                async with bench.connector(vendor) as connector:
-                    await bench.delivered(connector)
+        campaign = Campaign(mock, tmp_path)
+        campaign.produce(1000)
+        async with Vendor(segment(campaign.ledger)) as vendor:
+            with campaign.watch() as watch:
+                async with campaign.connector(vendor) as connector:
+                    await campaign.delivered(connector)
                     for _ in range(3):
                         vendor.drop_idle(how)
-                        await asyncio.to_thread(bench.produce, 500)
-                        await bench.delivered(connector)
+                        await asyncio.to_thread(campaign.produce, 500)
+                        await campaign.delivered(connector)
                     assert await connector.total("connector_retries_total") == 0
                     assert await connector.total("connector_http_errors_total") == 0
-                    await bench.stop(connector)
-        bench.assert_sound(watch, connector)
+                    await campaign.stop(connector)
+        campaign.assert_sound(watch, connector)
 
     asyncio.run(run())
 
@@ -205,45 +205,45 @@ ODD = (
 
 def test_any_2xx_is_success_to_segment_and_of_its_body_little_is_read(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
-        bench, bad = Bench(mock, tmp_path), Bad(*ODD)
-        bench.produce(5000)
-        async with Vendor(segment(bench.ledger, bad)) as vendor:
-            with bench.watch() as watch:
-                async with bench.connector(vendor) as connector:
+        campaign, bad = Campaign(mock, tmp_path), Bad(*ODD)
+        campaign.produce(5000)
+        async with Vendor(segment(campaign.ledger, bad)) as vendor:
+            with campaign.watch() as watch:
+                async with campaign.connector(vendor) as connector:
                     await until(lambda: vendor.received, 30, "the first request")
                     before = peak_bytes(connector)
-                    await bench.delivered(connector)
+                    await campaign.delivered(connector)
                     assert bad.all_given
                     grown = peak_bytes(connector) - before
                     assert await ambiguous(connector) == 0
-                    await bench.stop(connector)
+                    await campaign.stop(connector)
         print(f"memory grew by {grown >> 20} MiB")
         assert grown < 40 << 20
         assert "Traceback" not in connector.log
-        bench.assert_sound(watch, connector)
+        campaign.assert_sound(watch, connector)
 
     asyncio.run(run())
 
 
 def test_a_200_that_ends_early_or_cannot_be_unpacked_is_ambiguous(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
+        campaign = Campaign(mock, tmp_path)
         short = Reply(200, {"Content-Length": "500"}, TAKEN.body, then="close")
         garbled = Reply(200, {"Content-Encoding": "gzip"}, b"\x1f\x8b\x08\x00 not gzip at all")
         chunk = Reply(200, {"Transfer-Encoding": "chunked"}, b"5\r\nhello\r\nzz\r\n", then="close")
         bad = Bad(short, garbled, chunk, Reply(raw=b"SSH-2.0-OpenSSH_9.6\r\n", then="close"))
-        bench.produce(3000)
-        async with Vendor(segment(bench.ledger, bad)) as vendor:
-            with bench.watch() as watch:
-                async with bench.connector(vendor) as connector:
+        campaign.produce(3000)
+        async with Vendor(segment(campaign.ledger, bad)) as vendor:
+            with campaign.watch() as watch:
+                async with campaign.connector(vendor) as connector:
                     await until(lambda: bad.all_given, 30, "the injected faults")
-                    await until(lambda: bench.ledger.duplicates >= len(bad.ids), 30, "what was taken sent again")
-                    await bench.delivered(connector)
+                    await until(lambda: campaign.ledger.duplicates >= len(bad.ids), 30, "what was taken sent again")
+                    await campaign.delivered(connector)
                     assert await ambiguous(connector) == await lost(connector, "reset", "protocol") == 4
-                    await bench.stop(connector)
+                    await campaign.stop(connector)
         assert "Traceback" not in connector.log
         bad.assert_sent_again_alike(vendor.received)
-        bench.assert_sound(watch, connector, duplicates=bad.ids)
+        campaign.assert_sound(watch, connector, duplicates=bad.ids)
 
     asyncio.run(run())
 
@@ -260,23 +260,23 @@ def test_a_redirect_is_a_set_up_fault_and_the_other_host_hears_nothing(
     mock: MockCluster, tmp_path: Path, status: int
 ) -> None:
     async def run() -> None:
-        bench = Bench(mock, tmp_path)
-        bench.produce(1000)
+        campaign = Campaign(mock, tmp_path)
+        campaign.produce(1000)
         async with Vendor(lambda request: TAKEN) as other:
             away = Reply(status, {"Location": f"{other.url}/v1/batch"})
-            async with Vendor(segment(bench.ledger, lambda *_: away)) as vendor:
-                with bench.watch() as watch:
-                    async with bench.connector(vendor) as connector:
+            async with Vendor(segment(campaign.ledger, lambda *_: away)) as vendor:
+                with campaign.watch() as watch:
+                    async with campaign.connector(vendor) as connector:
                         await until(lambda: halted(connector), 30, "the sink halted")
                         assert "redirect" in (await connector.failing())["vendor.segment"]
                         await assert_pages_tell_no_secret(connector)
-                        assert bench.ledger.delivered == set()
-                        vendor.script = segment(bench.ledger)
-                        await bench.delivered(connector)
+                        assert campaign.ledger.delivered == set()
+                        vendor.script = segment(campaign.ledger)
+                        await campaign.delivered(connector)
                         await until(connector.ready, 15, "ready again")
-                        await bench.stop(connector)
+                        await campaign.stop(connector)
             assert (other.connections, other.received) == (0, [])
-        bench.assert_sound(watch, connector)
+        campaign.assert_sound(watch, connector)
 
     async def halted(connector: Connector) -> bool:
         return "vendor.segment" in await connector.failing()

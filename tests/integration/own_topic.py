@@ -12,7 +12,7 @@ from tests.integration.process import Connector, named, segment_env, until
 PARTITIONS = 6
 
 
-class Bench:
+class OwnTopic:
     """A topic on the broker, its ledger, and the environment of a connector that reads it."""
 
     def __init__(self, kafka: str, heads: Mapping[str, bytes] | None = None) -> None:
