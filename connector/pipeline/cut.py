@@ -30,6 +30,7 @@ def cut(
     passed: list[Delivery] = []
     behind: set[bytes] = set()
     filling: Filling | None = None
+    closed: set[str] = set()
     while queue and len(passed) < LONGEST_WALK:
         delivery = queue.popleft()
         key = delivery.key
@@ -39,11 +40,16 @@ def cut(
         if key not in behind:
             if filling is None:
                 endpoint = endpoints[delivery.payload.endpoint]
-                if may_send(endpoint):
+                if endpoint.name not in closed and may_send(endpoint):
                     filling = Filling(delivery, endpoint, request_bytes(endpoint))
                     if alone(endpoint):
                         break
                     continue
+                closed.add(endpoint.name)
+                if len(closed) == len(endpoints):
+                    # Nothing further back can go either, and the queue may be long.
+                    queue.appendleft(delivery)
+                    break
             elif filling.accepts(delivery):
                 if filling.add(delivery):
                     continue
