@@ -25,7 +25,7 @@ from connector.pipeline.health import CHECKS
 STALL_S = 10.0
 BEAT_S = 1.0
 LOOK_S = 5.0
-COLLECT_AFTER = (50_000, 10, 10)
+COLLECT_AFTER = (5_000, 5, 10)
 
 log = structlog.get_logger(__name__)
 
