@@ -154,7 +154,7 @@ def _retry(
     parked = replace(failing, suspect=True, failing_since_s=now.s, parked_since_s=now.s)
     if batch.parked_since_s is not None:
         parked_for_s = batch.parked_for_s + now.s - (batch.failing_since_s or now.s)
-        if policy.park_s and parked_for_s >= policy.park_s:
+        if policy.park_s and parked_for_s >= policy.park_s and failing.failures >= FAILURES_TO_SUSPECT:
             return None, ""
         parked = replace(parked, parked_since_s=batch.parked_since_s, parked_for_s=parked_for_s)
     return [Again(parked, due_s, blocks=False, reason=reason)], ""

@@ -198,3 +198,11 @@ def test_a_verdict_on_content_ends_the_count_of_failures() -> None:
     parts = whole(again.batch, Undetermined("bad_request"), now(5.0)).again
     assert [part.batch.failures for part in parts] == [0, 0]
     assert whole(parts[0].batch, DOWN, now(6.0, healthy=True)).split == ""
+
+
+def test_a_record_whose_key_has_waited_long_enough_still_gets_five_attempts() -> None:
+    """Its predecessor's failures were not its own (simulation, seeds 625 and 682)."""
+    heir = replace(batch_of(1), suspect=True, failing_since_s=0.0, parked_since_s=0.0, parked_for_s=POLICY.park_s)
+    again = failing(heir, 4, healthy=True)
+    judged = whole(again.batch, DOWN, now(4.0, healthy=True))
+    assert [outcome for _, outcome in judged.final] == [Rejected("exhausted", "server_error")]
