@@ -38,7 +38,7 @@ async def translate(desk: "Desk", arrival: Arrival, queue: deque[Delivery]) -> f
     try:
         scene = await _informed(desk, arrival.event, scene)
     except Exception as fault:  # noqa: BLE001  as in translating
-        return _refused(desk, arrival.opened, _verdict(fault))
+        return _end(desk, arrival, _verdict(fault), queue)
     made = _translation(desk, arrival, scene)
     if isinstance(made, Payloads | Skip) and made.saves:
         # Before anything can be acknowledged: a record that ended is not translated again.
@@ -117,10 +117,9 @@ def _enqueue(desk: "Desk", arrival: Arrival, translation: Payloads, queue: deque
         queue.append(Delivery(opened, payload, arrival.key, now_s, deadline_ms))
 
 
-def _refused(desk: "Desk", opened: OpenRecord, verdict: Rejected) -> float:
+def _refused(desk: "Desk", opened: OpenRecord, verdict: Rejected) -> None:
     desk.metrics.translate_failed(verdict.reason)
     desk.account.failed(opened, verdict)
-    return 0.0
 
 
 def _owed(origin: Origin, payloads: tuple[Payload, ...]) -> tuple[Payload, ...]:

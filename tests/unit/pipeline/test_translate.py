@@ -1,5 +1,7 @@
 """What a translation asks for, remembers and leaves behind."""
 
+import asyncio
+
 from msgspec.structs import replace
 
 from connector.domain.events import Event
@@ -60,3 +62,30 @@ def test_nothing_is_acknowledged_before_what_it_taught_is_kept() -> None:
     assert rig.stored.get(P0, 0) == 0
     assert rig.http.bodies == []
     assert store.closed
+
+
+class StumblingSink(RememberingSink, frozen=True):
+    """Fails once it has learned something."""
+
+    def needs(self, event: Event, scene: Scene) -> tuple[Need, ...]:
+        if scene.facts:
+            raise ValueError("cannot go on from here")
+        return (Need("visitor", "last"),)
+
+
+def test_a_fault_after_a_record_was_lost_makes_no_letter_of_it() -> None:
+    def stumbled(*, lost: bool) -> list[str]:
+        async def until(rig: Rig) -> None:
+            await asyncio.sleep(5.0)
+            if lost:
+                await rig.consumer.lose(P0)
+            await asyncio.sleep(600.0)
+
+        store = ShakyStore(down_for=8)
+        sink = StumblingSink(lookups=(KEPT,))
+        rig = play(lambda: Rig(records(["a"]), sink=sink, open_store=lambda lookup: store), until)
+        assert store.asked == 9
+        return rig.producer.noted("reason")
+
+    assert stumbled(lost=False) == ["translator_fault"]
+    assert stumbled(lost=True) == []
