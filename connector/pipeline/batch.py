@@ -33,6 +33,7 @@ class Batch(Struct, frozen=True, eq=False, dict=True):
     `suspect`     others of its quota went through while it failed, so it is being taken apart.
     `faults`      set-up faults it met, under `accusation` the last; `convictions` those that were about its content.
     `parked_since_s`  it is a single that waits with its key; `parked_for_s` so far, while the vendor was healthy.
+    `crowds`      what is parked holds too much: it is tried without a wait, and given up after the last such try.
     """
 
     endpoint: Endpoint
@@ -45,6 +46,7 @@ class Batch(Struct, frozen=True, eq=False, dict=True):
     suspect: bool = False
     parked_since_s: float | None = None
     parked_for_s: float = 0.0
+    crowds: bool = False
     limits_met: int = 0
     status: int = 0
     accusation: int = 0

@@ -154,8 +154,10 @@ def _retry(
     parked = replace(failing, suspect=True, failing_since_s=now.s, parked_since_s=now.s)
     if batch.parked_since_s is not None:
         parked_for_s = batch.parked_for_s + now.s - (batch.failing_since_s or now.s)
-        if policy.park_s and parked_for_s >= policy.park_s and failing.failures >= FAILURES_TO_SUSPECT:
+        waited = batch.crowds or parked_for_s >= (policy.park_s or float("inf"))
+        if waited and failing.failures >= FAILURES_TO_SUSPECT:
             return None, ""
+        due_s = now.s if batch.crowds else due_s
         parked = replace(parked, parked_since_s=batch.parked_since_s, parked_for_s=parked_for_s)
     return [Again(parked, due_s, blocks=False, reason=reason)], ""
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from connector.domain.outcome import Refresh, Rejected, SetupFault
+from connector.domain.outcome import Refresh, SetupFault
 from connector.pipeline.acknowledge import OpenRecord
 from connector.pipeline.aside import Aside, Asides
 from connector.pipeline.batch import Batch, Delivery
@@ -202,13 +202,13 @@ class Lane:
         endpoints, free = self._desk.sink.endpoints, open_now - self._asides.blocked()
         return any(concerns(one.opened) for one in self._queue if endpoints[one.payload.endpoint].quota in free)
 
-    def give_up(self, aside: Aside) -> None:
-        """End a parked batch; its key goes on."""
-        if self.flight is None or self.flight.aside is not aside:
-            verdict = Rejected("exhausted", "parked")
-            final = tuple((delivery, verdict) for delivery in aside.batch.deliveries())
-            self._settle(Flight(aside.batch, aside), Judged(final))
-            self.wake()
+    def hurry(self, aside: Aside, *, on: bool) -> None:
+        """Have a parked batch come to its end by tries without a wait, or end that."""
+        if aside.batch.crowds != on:
+            aside.batch = replace(aside.batch, crowds=on)
+            if on:
+                aside.not_before_s = self._desk.clock.monotonic_s()
+                self.wake()
 
     @property
     def parked(self) -> Iterator[Aside]:

@@ -27,6 +27,7 @@ class Turn:
         self._queue = queue
         self._asides = asides
         self._wake = wake
+        self._parked_last = False
 
     def next(self) -> tuple[Flight | None, float]:
         """Choose what to send now, else say how long to wait."""
@@ -36,8 +37,8 @@ class Turn:
         if desk.feeds.halt is not None and desk.feeds.halt.hold:
             return None, HOLD_S
         flight, wait_s = self._next_aside(now_s)
-        if self._queue and (flight is None or self._stale_probe(flight)):
-            linger_s = 0.0 if flight else self._linger_s(now_s)
+        if self._queue and (flight is None or self._stale_probe(flight) or self._yields(flight)):
+            linger_s = 0.0 if flight else self._linger_s()
             if linger_s > 0.0:
                 return None, min(wait_s, linger_s)
             new, gate_s = self._next_new(now_s)
@@ -45,11 +46,12 @@ class Turn:
         if flight is None:
             return None, wait_s
         batch = self._timely(flight)
+        self._parked_last = flight.batch.parked_since_s is not None
         return (Flight(batch, flight.aside), 0.0) if batch is not None else (None, 0.0)
 
     def _next_aside(self, now_s: float) -> tuple[Flight | None, float]:
-        """Choose among what was set aside the first that may go; as a probe the least tried one."""
-        wait_s, probes = FOREVER, list[Aside]()
+        """Choose among what was set aside the first that may go, a parked one last; as a probe the least tried one."""
+        wait_s, probes, parked = FOREVER, list[Aside](), list[Aside]()
         for aside in self._asides.in_turn(self._probed()):
             batch = aside.batch
             gate = self._desk.gate(batch.endpoint)
@@ -62,12 +64,18 @@ class Turn:
             if due_s <= 0.0:
                 due_s = gate.wait_s(now_s, self, suspect=batch.faults > 0)
                 if due_s <= 0.0:
-                    if gate.circuit.state == "closed":
+                    if gate.circuit.state != "closed":
+                        probes.append(aside)
+                    elif batch.parked_since_s is not None:
+                        parked.append(aside)
+                    else:
                         return Flight(batch, aside), 0.0
-                    probes.append(aside)
                     continue
                 gate.await_turn(self, self._wake)
             wait_s = min(wait_s, due_s)
+        if parked:
+            longest = min(parked, key=lambda aside: aside.batch.failing_since_s or 0.0)
+            return Flight(longest.batch, longest), 0.0
         if not probes:
             return None, wait_s
         least = min(probes, key=lambda aside: aside.batch.tried)
@@ -89,6 +97,10 @@ class Turn:
         """Whether something that was not tried yet would make a better probe."""
         probe = self._desk.gate(flight.batch.endpoint).circuit.state != "closed"
         return probe and flight.batch.tried > 0 and len(self._asides) < MOST_PROBED
+
+    def _yields(self, flight: Flight) -> bool:
+        """Whether it is another parked one, so that what is new has its turn between the two."""
+        return self._parked_last and flight.batch.parked_since_s is not None and self._linger_s() <= 0.0
 
     def _next_new(self, now_s: float) -> tuple[Flight | None, float]:
         probed = self._probed()
@@ -118,7 +130,7 @@ class Turn:
         )
         return (None if batch is None else Flight(batch, None)), wait_s
 
-    def _linger_s(self, now_s: float) -> float:
+    def _linger_s(self) -> float:
         """How long the first delivery of the queue may still wait for company."""
         first = self._queue[0]
         limits = self._desk.sink.endpoints[first.payload.endpoint].limits
@@ -126,7 +138,7 @@ class Turn:
             return 0.0
         if sum(len(delivery.payload.body) for delivery in self._queue) >= limits.request_bytes:
             return 0.0
-        return first.since_s + limits.linger_s - now_s
+        return first.since_s + limits.linger_s - self._desk.clock.monotonic_s()
 
     def _timely(self, flight: Flight) -> Batch | None:
         """Give up deliveries that are too old to be sent, all while sending is halted; return what is left."""
