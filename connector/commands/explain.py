@@ -124,7 +124,7 @@ def _told(sink: str, made: Preview, failing: Mapping[str, str], masks: Masks) ->
     for feed, reason in failing.items():
         yield f"{sink}: its feed {feed} could not be asked for: {reason}"
     if made.unasked:
-        yield f"{sink}: not asked for, and left open here: {', '.join(made.unasked)}"
+        yield f"{sink}: not looked up here, and taken for empty: {', '.join(made.unasked)}"
     if made.skipped:
         yield f"{sink}: skipped, {made.skipped}"
         return
@@ -132,6 +132,8 @@ def _told(sink: str, made: Preview, failing: Mapping[str, str], masks: Masks) ->
     yield f"{sink}: wanted; order key {key}, lane {made.lane}"
     if made.waits_for:
         yield f"{sink}: waits for its feed {made.waits_for}"
+    if made.asks:
+        yield f"{sink}: asks for its {made.asks} first, as follows; what is sent depends on the answer"
     if made.refused:
         yield f"{sink}: a dead letter, {made.refused}"
     for one in made.payloads:

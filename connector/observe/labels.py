@@ -19,7 +19,7 @@ UNDECODABLE = (
 UNTRANSLATABLE = (
     "no_identity", "no_name", "no_group", "no_previous_id", "no_date", "no_address", "missing", "unknown_value",
     "not_scalar", "not_a_number", "not_a_uuid", "too_long", "too_many", "not_encodable", "too_large",
-    "reserved_name", "schema", "bad_duration", "attachment", "attachment_path", "undecided", "translator_fault", OTHER,
+    "reserved_name", "schema", "bad_duration", "attachment", "attachment_path", "translator_fault", OTHER,
 )
 REFUSALS = ("refused", "exhausted", "expired", "too_old", "ambiguous", "panic")
 CODES = (

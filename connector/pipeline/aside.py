@@ -1,6 +1,5 @@
 """Batches of a lane that must be sent again, and the deliveries that wait behind their keys. Pure."""
 
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from connector.pipeline.batch import Delivery
@@ -35,10 +34,11 @@ class Asides:
     """The set-aside batches of one lane, in order.
 
     A key belongs to the last batch that holds it: what comes later of that key waits there. A batch waits for earlier
-    ones that share a key, or that block its quota.
+    ones that share a key, or that block its quota. `free` takes back, in order, what waits no longer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, free: Callable[[Sequence[Delivery]], None]) -> None:
+        self._free = free
         self._all: list[Aside] = []
         self.held: dict[bytes, list[Delivery]] = {}
 
@@ -64,19 +64,19 @@ class Asides:
                 blocked.add(quota)
             keys |= aside.keys
 
-    def replace(self, old: Aside | None, again: Iterable[Again], queue: deque[Delivery]) -> None:
-        """Put what must go again in the old one's place, and hand its followers on: to these, or back to the queue."""
+    def replace(self, old: Aside | None, again: Iterable[Again]) -> None:
+        """Put what must go again in the old one's place, and hand its followers on: to these, or back."""
         new = [Aside(one) for one in again]
         if old is None:
             self._all += new
         else:
             at = self._all.index(old)
             self._all[at : at + 1] = new
-            self._release(old.followers, new, queue)
+            self._release(old.followers, new)
         self._hold()
 
-    def drop(self, gone: Callable[[Delivery], bool], queue: deque[Delivery], flying: Aside | None) -> None:
-        """Forget deliveries, wherever they wait; what waited behind a key that is free now returns to the queue.
+    def drop(self, gone: Callable[[Delivery], bool], flying: Aside | None) -> None:
+        """Forget deliveries, wherever they wait; what waited behind a key that is free now goes back.
 
         The batch that is on the wire stays as it is until its reply.
         """
@@ -85,10 +85,9 @@ class Asides:
             batch = aside.batch if aside is flying else without(aside.batch, gone)
             if batch is not aside.batch:
                 kept = [] if batch is None else [Again(batch, aside.not_before_s, aside.blocks, "")]
-                self.replace(aside, kept, queue)
+                self.replace(aside, kept)
 
-    @staticmethod
-    def _release(followers: Sequence[Delivery], new: Sequence[Aside], queue: deque[Delivery]) -> None:
+    def _release(self, followers: Sequence[Delivery], new: Sequence[Aside]) -> None:
         freed = []
         for delivery in followers:
             holder = next((aside for aside in reversed(new) if delivery.key in aside.keys), None)
@@ -96,7 +95,7 @@ class Asides:
                 freed.append(delivery)
             else:
                 holder.followers.append(delivery)
-        queue.extendleft(reversed(freed))
+        self._free(freed)
 
     def _hold(self) -> None:
         self.held = {key: aside.followers for aside in self._all for key in aside.keys}

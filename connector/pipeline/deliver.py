@@ -12,7 +12,7 @@ from connector.errors import Ambiguous, NotSent, SetupFailed
 from connector.pipeline.batch import Batch
 from connector.pipeline.clock import Clock
 from connector.pipeline.retry_after import retry_after_s
-from connector.sinks.contract import Attempt, Endpoint, Item, Sink, Verdict
+from connector.sinks.contract import Attempt, Endpoint, Item, Verdict
 
 NONCE_BYTES = 16
 
@@ -21,6 +21,13 @@ class Http(Protocol):
     async def send(self, request: HttpRequest, *, timeout_s: float) -> HttpResponse:
         """Send once, within the total time. Raises: NotSent, Ambiguous, SetupFailed."""
         ...
+
+
+class Exchange(Protocol):
+    """Who renders a request and reads its reply: a sink, or a question to its vendor."""
+
+    def request(self, endpoint: Endpoint, items: Sequence[Item], attempt: Attempt) -> HttpRequest: ...
+    def read(self, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict: ...
 
 
 class Attempted(Struct, frozen=True):
@@ -65,7 +72,7 @@ class Sender:
         self._chance = chance
         self._longest_s = retry_after_longest_s
 
-    async def attempt(self, sink: Sink, batch: Batch, feeds: Mapping[str, object]) -> Attempted:
+    async def attempt(self, sink: Exchange, batch: Batch, feeds: Mapping[str, object]) -> Attempted:
         """Make one attempt. Whatever happens on the wire comes back as a verdict."""
         items, endpoint = batch.items(), batch.endpoint
         began_s = self._clock.monotonic_s()
@@ -94,7 +101,7 @@ class Sender:
         return Attempted(verdict, status, error, len(request.body), took_s, asked_s)
 
 
-def _read(sink: Sink, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict:
+def _read(sink: Exchange, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict:
     """Have the sink read the reply; what it cannot read, or reads as other than one outcome per item, is ambiguous."""
     if 300 <= reply.status < 400:
         return SetupFault("redirect", f"status {reply.status}")

@@ -1,7 +1,7 @@
 """What the lanes of a flow share: the sink, its gates and feeds, and how each reply bears on them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import structlog
 
@@ -44,16 +44,16 @@ class Desk:
             options.retry_after_longest_s,
         )
         self.feeds = Feeds(sink.feeds, outside.http, outside.clock, outside.chance, outside.shelf, self.reload)
-        self.lookups = Lookups(
-            sink.lookups, outside.http, outside.clock, outside.chance, outside.open_store, metrics.lookup_failed
-        )
+        self.lookups = Lookups(sink.lookups, outside.clock, outside.open_store, metrics.lookup_failed)
         self.last_error = ""
         self.distrusted = False
         self.rest_s = 0.0
         self._make_anew = outside.reload
         self._learned: dict[str, int] = {}
         self._taken: dict[str, int] = {}
-        self.gates = self._make_gates(sink.endpoints)
+        self.gates = self._make_gates(
+            [*sink.endpoints.values(), *(lookup.endpoint for lookup in self.lookups.asked.values())]
+        )
         self.ahead = TRANSLATED_AHEAD * max(full(endpoint.limits) for endpoint in sink.endpoints.values())
 
     @property
@@ -171,10 +171,10 @@ class Desk:
             less = max(batch.size // 2, self._taken.get(name, 0))
             self._learned[name] = min(self.request_bytes(batch.endpoint), less)
 
-    def _make_gates(self, endpoints: Mapping[str, Endpoint]) -> dict[str, Gate]:
+    def _make_gates(self, endpoints: Sequence[Endpoint]) -> dict[str, Gate]:
         now_s = self.clock.monotonic_s()
         rates: dict[str, float | None] = {}
-        for endpoint in endpoints.values():
+        for endpoint in endpoints:
             known = rates.get(endpoint.quota)
             given = [rate for rate in (known, endpoint.rate_per_s) if rate is not None]
             rates[endpoint.quota] = min(given, default=None)

@@ -14,6 +14,7 @@ from connector.errors import Ambiguous, FeedFailed, NotSent, SetupFailed
 from connector.pipeline.backoff import delay_s
 from connector.pipeline.clock import Clock
 from connector.pipeline.deliver import NONCE_BYTES, Http
+from connector.pipeline.retry_after import retry_after_s
 from connector.sinks.contract import Feed, Halt, Renewal
 
 REQUEST_TIMEOUT_S = 10.0
@@ -125,6 +126,7 @@ class Feeds:
 
     async def _renew(self, feed: Feed) -> FeedFailed | None:
         last = self._last.get(feed.name) or self._shelved(feed)
+        reply: HttpResponse | None = None
         try:
             nonce = self._chance.randbytes(NONCE_BYTES)
             reply = await ask(self._http, feed.request(last, self._clock.now_ms(), nonce))
@@ -132,8 +134,12 @@ class Feeds:
         except FeedFailed as failure:
             self.failing[feed.name] = failure.reason
             log.warning("feed not renewed, its last value stands", feed=feed.name, reason=failure.reason)
-            if failure.retry_after_s:
-                wait_s = min(failure.retry_after_s, RETRY_AFTER_LONGEST_S)
+            headers = reply.headers if reply is not None else {}
+            asked_s = failure.retry_after_s or retry_after_s(
+                headers, self._clock.now_ms(), longest_s=RETRY_AFTER_LONGEST_S
+            )
+            if asked_s:
+                wait_s = min(asked_s, RETRY_AFTER_LONGEST_S)
                 self._told_to_wait[feed.name] = (self._clock.monotonic_s() + wait_s, failure)
             if failure.stamp:
                 last = replace(last or Renewal(None, 0.0), stamp=failure.stamp)

@@ -7,23 +7,39 @@ still owed for it.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from connector.domain.outcome import Refresh, SetupFault
 from connector.pipeline.acknowledge import OpenRecord
 from connector.pipeline.aside import Aside, Asides
-from connector.pipeline.batch import Batch, Delivery
-from connector.pipeline.deliver import Attempted
+from connector.pipeline.asking import Asking, alone, hopeful
+from connector.pipeline.batch import Delivery
+from connector.pipeline.circuit import SILENCE_TO_OPEN_S
+from connector.pipeline.deliver import Attempted, Exchange
 from connector.pipeline.desk import Desk
+from connector.pipeline.feed import HOLD_S
 from connector.pipeline.gate import Permit
 from connector.pipeline.judge import Again, Judged, Now, judge
+from connector.pipeline.question import Inquiry, Question, asked_by
 from connector.pipeline.settle import Flight, settle
-from connector.pipeline.translate import Arrival, translate, translate_now
+from connector.pipeline.translate import Arrival, translate_now
 from connector.pipeline.turn import FOREVER, Turn
+from connector.sinks.contract import Need
 
 T = TypeVar("T")
+
+
+class Tried(Struct, frozen=True):
+    """One attempt: what was sent with which feeds, by whose leave, and what it came to."""
+
+    flight: Flight
+    attempted: Attempted
+    permit: Permit
+    feeds: Mapping[str, object]
 
 
 class Lane:
@@ -35,8 +51,9 @@ class Lane:
         self._desk = desk
         self._inbox: deque[Arrival] = deque()
         self._queue: deque[Delivery] = deque()
-        self._asides = Asides()
+        self._asides = Asides(lambda freed: self._queue.extendleft(reversed(freed)))
         self._turn = Turn(desk, self._queue, self._asides, self.wake)
+        self._asking = Asking(desk, self._inbox, self._queue, self.wake)
         self._translating: Arrival | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._woken = False
@@ -62,6 +79,10 @@ class Lane:
             self._woken = False
             held_up_s = await self._translate()
             flight, wait_s = self._turn.next()
+            if len(self._asking.asides) and (flight is None or _parked(flight)):
+                question, asks_s = self._next_question()
+                wait_s = min(wait_s, asks_s)
+                flight = question if flight is None or (question and not _parked(question)) else flight
             if flight is not None:
                 await self._send(flight)
             elif not self._woken:
@@ -79,77 +100,110 @@ class Lane:
 
     async def _translate_ahead(self) -> float:
         desk = self._desk
-        while self._inbox and len(self._queue) < desk.ahead:
+        while self._inbox and len(self._queue) < desk.ahead and self._asking.takes_more():
             if desk.clock.monotonic_s() > desk.rest_s:
                 await desk.rest()
                 continue
-            arrival = self._translating = self._inbox.popleft()
-            wait_s = await translate(desk, arrival, self._queue)
+            arrival = self._inbox.popleft()
+            if self._asking.holds(arrival):
+                continue
+            self._translating = arrival
+            wait_s = await self._asking.translate(arrival)
             self._translating = None
             if wait_s:
                 self._inbox.appendleft(arrival)
                 return wait_s
         return FOREVER
 
+    def _next_question(self) -> tuple[Flight | None, float]:
+        """Choose a question to ask now, else say how long to wait; a feed that halts all leaves none to ask."""
+        if self._desk.feeds.halt is None:
+            return self._asking.turn.next()
+        self._asking.recall()
+        return None, HOLD_S
+
     # One attempt and what follows
 
     async def _send(self, flight: Flight) -> None:
-        desk = self._desk
-        batch = replace(flight.batch, sends=flight.batch.sends + 1)
-        gate = desk.gate(batch.endpoint)
-        if gate.circuit.halted:
-            desk.reload()
-        cost = len(batch.bundles) if batch.endpoint.cost == "item" else 1
-        permit = gate.take(desk.clock.monotonic_s(), self._turn, cost, suspect=batch.faults > 0)
+        asked = asked_by(flight.batch)
+        self.flight = flight
+        if self._desk.gate(flight.batch.endpoint).circuit.halted:
+            self._desk.reload()
+        try:
+            if asked is None:
+                await self._deliver(flight)
+            elif asked.need is None:
+                await self._asking.go_on(flight, asked)
+            else:
+                await self._ask(flight, asked, asked.need)
+        finally:
+            self.flight = None
+
+    async def _deliver(self, flight: Flight) -> None:
+        batch, desk = flight.batch, self._desk
         for delivery in batch.deliveries():
             opened = delivery.opened
             if opened.record.offset > opened.holding.highest_sent:
                 opened.holding.highest_sent = opened.record.offset
         desk.metrics.batch(batch.trigger, batch.count, batch.size)
+        tried = await self._attempt(desk.sink, flight, self._turn)
+        if tried.attempted.all_delivered and flight.aside is None:
+            desk.account.delivered(tried.flight.batch, tried.flight.batch.deliveries())
+        else:
+            await self._follow(tried, self._asides)
+
+    async def _ask(self, flight: Flight, asked: Question, need: Need) -> None:
+        lookups = self._desk.lookups
+        inquiry = Inquiry(lookups.asked[need.lookup], need)
+        tried = await self._attempt(inquiry, flight, self._asking.turn)
+        if tried.attempted.all_delivered:
+            lookups.learn(need, inquiry.fact, inquiry.size)
+            known = replace(asked, facts={**asked.facts, need: inquiry.fact})
+            await self._asking.go_on(tried.flight, known)
+        else:
+            await self._follow(tried, self._asking.asides)
+
+    async def _attempt(self, exchange: Exchange, flight: Flight, turn: Turn) -> Tried:
+        desk = self._desk
+        batch = replace(flight.batch, sends=flight.batch.sends + 1)
+        gate, feeds = desk.gate(batch.endpoint), desk.feeds.values
+        cost = len(batch.bundles) if batch.endpoint.cost == "item" else 1
+        permit = gate.take(desk.clock.monotonic_s(), turn, cost, suspect=batch.faults > 0)
         self.flight = Flight(batch, flight.aside)
         try:
-            feeds = desk.feeds.values
-            attempted = await self._attempt(batch, permit, feeds)
-            batch = replace(batch, status=attempted.status)
-            desk.heard(batch, attempted, permit)
-            await self._follow(Flight(batch, flight.aside), attempted, permit, feeds)
-        finally:
-            self.flight = None
-
-    async def _attempt(self, batch: Batch, permit: Permit, feeds: Mapping[str, object]) -> Attempted:
-        try:
-            return await self._desk.sender.attempt(self._desk.sink, batch, feeds)
+            attempted = await desk.sender.attempt(exchange, batch, feeds)
         except asyncio.CancelledError:
-            permit.gate.abandoned(permit)
+            gate.abandoned(permit)
             raise
+        batch = replace(batch, status=attempted.status)
+        desk.heard(batch, attempted, permit)
+        return Tried(Flight(batch, flight.aside), attempted, permit, feeds)
 
-    async def _follow(self, flight: Flight, attempted: Attempted, permit: Permit, feeds: Mapping[str, object]) -> None:
-        desk, batch, verdict = self._desk, flight.batch, attempted.verdict
-        now_s = desk.clock.monotonic_s()
+    async def _follow(self, tried: Tried, asides: Asides) -> None:
+        """Do what a reply that did not settle everything asks for."""
+        desk, flight, permit, verdict = self._desk, tried.flight, tried.permit, tried.attempted.verdict
+        batch, now_s = flight.batch, self._desk.clock.monotonic_s()
         if isinstance(verdict, Refresh):
             if not batch.refreshed:
                 permit.gate.abandoned(permit)
-                await desk.feeds.renew(verdict.feed, feeds[verdict.feed])
+                await desk.feeds.renew(verdict.feed, tried.feeds[verdict.feed])
                 again = Again(replace(batch, refreshed=True), now_s, blocks=True, reason=verdict.reason)
-                self._settle(flight, Judged((), (again,)))
+                settle(desk, asides, flight, Judged((), (again,)))
                 return
             verdict = SetupFault(verdict.reason)
         if isinstance(verdict, SetupFault):
             number = desk.accused(permit, verdict)
             faulty = replace(batch, accusation=number, faults=batch.faults + 1, refreshed=False)
-            self._settle(flight, Judged((), (Again(faulty, now_s, blocks=False, reason="setup"),)))
-            return
-        if attempted.all_delivered and flight.aside is None:
-            desk.account.delivered(batch, batch.deliveries())
+            settle(desk, asides, flight, Judged((), (Again(faulty, now_s, blocks=False, reason="setup"),)))
             return
         since_s = now_s if batch.failing_since_s is None else batch.failing_since_s
         gate = permit.gate
         healthy = gate.circuit.state == "closed" if batch.suspect else gate.healthy_since(since_s)
         now = Now(now_s, desk.clock.now_ms(), healthy, desk.chance)
-        self._settle(flight, judge(batch, verdict, now, desk.policy))
-
-    def _settle(self, flight: Flight, judged: Judged) -> None:
-        settle(self._desk, self._asides, self._queue, flight, judged)
+        judged = judge(batch, verdict, now, desk.policy)
+        if asked_by(batch) is not None and gate.healthy_since(now_s - SILENCE_TO_OPEN_S):
+            judged = alone(judged)
+        settle(desk, asides, flight, judged)
 
     async def _sleep(self, wait_s: float) -> None:
         if wait_s <= 0.0:
@@ -168,7 +222,7 @@ class Lane:
 
     def drain(self, *, on: bool) -> None:
         """Have nothing wait for company, or end that."""
-        self._turn.draining = on
+        self._turn.draining = self._asking.turn.draining = on
         self.wake()
 
     def drop(self, gone: Callable[[OpenRecord], bool]) -> None:
@@ -177,14 +231,16 @@ class Lane:
         def left(delivery: Delivery) -> bool:
             return gone(delivery.opened)
 
-        # In place: a translation that waits for a fact will append to this very queue.
+        # In place: a translation that waits for a store will append to this very queue.
         _keep(self._inbox, lambda arrival: not gone(arrival.opened))
         _keep(self._queue, lambda delivery: not left(delivery))
-        self._asides.drop(left, self._queue, self.flight.aside if self.flight else None)
+        flying = self.flight.aside if self.flight else None
+        self._asides.drop(left, flying)
+        self._asking.asides.drop(left, flying)
 
     def can_send(self, until_s: float, concerns: Callable[[OpenRecord], bool]) -> bool:
         """Whether any of the records it concerns, waiting here or on the wire, may still come to an end by then."""
-        if self.flight is not None and _any(concerns, self.flight.batch.deliveries()):
+        if self.flight is not None and hopeful(self.flight.batch) and _any(concerns, self.flight.batch.deliveries()):
             return True
         if self._translating is not None and concerns(self._translating.opened):
             return True
@@ -192,9 +248,9 @@ class Lane:
         if self._desk.stopped or (halt is not None and halt.hold):
             return False
         now_s, gates = self._desk.clock.monotonic_s(), self._desk.gates
-        for aside in self._asides:
+        for aside in chain(self._asides, self._asking.asides):
             due_s = max(aside.not_before_s, gates[aside.batch.endpoint.quota].earliest_s(now_s))
-            if due_s <= until_s and _any(concerns, aside.deliveries()):
+            if due_s <= until_s and hopeful(aside.batch) and _any(concerns, aside.deliveries()):
                 return True
         open_now = {quota for quota, gate in gates.items() if gate.earliest_s(now_s) <= until_s}
         if open_now and any(concerns(arrival.opened) for arrival in self._inbox):
@@ -213,7 +269,12 @@ class Lane:
     @property
     def parked(self) -> Iterator[Aside]:
         """Singles that wait with their key, oldest first."""
-        return (aside for aside in self._asides if aside.batch.parked_since_s is not None)
+        both = chain(self._asides, self._asking.asides)
+        return (aside for aside in both if aside.batch.parked_since_s is not None)
+
+
+def _parked(flight: Flight) -> bool:
+    return flight.batch.parked_since_s is not None
 
 
 def _keep(queue: deque[T], wanted: Callable[[T], bool]) -> None:

@@ -15,7 +15,7 @@ from connector.pipeline.batch import Delivery, too_large
 from connector.pipeline.cut import cut
 from connector.pipeline.options import Options
 from connector.pipeline.route import Router
-from connector.sinks.contract import Attempt, Hold, Need, Payload, Payloads, Scene, Sink, Skip
+from connector.sinks.contract import Attempt, Hold, Need, Payload, Payloads, Scene, Sink, Skip, StoredLookup
 
 MOST_QUESTIONS = 10
 
@@ -32,14 +32,16 @@ class Moment(Struct, frozen=True):
 class Preview(Struct, frozen=True):
     """What would become of the event.
 
-    Shape: one of `skipped`, `waits_for` and `refused` says why there are no payloads, else all are "".
-    `unasked` names the lookups that were not asked: it was translated without their facts.
+    Shape: one of `skipped`, `waits_for`, `refused` and `asks` says why there are no payloads, else all are "".
+    `unasked` names the stores that were not asked: it was translated without what they keep.
+    `asks` is the lookup on whose answer all else depends; then `requests` holds its question.
     `requests` are those it would travel in alone, as first attempts.
     """
 
     skipped: str = ""
     waits_for: str = ""
     refused: str = ""
+    asks: str = ""
     key: bytes | None = None
     lane: int = 0
     unasked: Sequence[str] = ()
@@ -55,8 +57,12 @@ def preview(sink: Sink, options: Options, record: Record, event: Event, moment: 
         return Preview(skipped=skipped)
     key = router.key(record, event)
     lane = router.lane(record, key)
-    scene = _scene(sink, record, event, moment)
+    scene, asked = _scene(sink, record, event, moment)
     unasked = tuple(sorted({need.lookup for need in scene.facts}))
+    for lookup in sink.lookups:
+        if asked is not None and lookup.name == asked.lookup and not isinstance(lookup, StoredLookup):
+            question = lookup.request(asked, moment.now_ms)
+            return Preview(asks=lookup.name, key=key, lane=lane, unasked=unasked, requests=(question,))
     try:
         translation = sink.translate(event, scene)
     except Untranslatable as refusal:
@@ -70,19 +76,31 @@ def preview(sink: Sink, options: Options, record: Record, event: Event, moment: 
             large = [one.endpoint for one in payloads if too_large(one, sink.endpoints[one.endpoint].limits)]
             refused = f"too_large: {large[0]}" if large else ""
             requests = () if large else tuple(_requests(sink, record, key, payloads, moment))
-            return Preview("" if payloads else "kind", "", refused, key, lane, unasked, payloads, requests)
+            return Preview(
+                "" if payloads else "kind",
+                refused=refused,
+                key=key,
+                lane=lane,
+                unasked=unasked,
+                payloads=payloads,
+                requests=requests,
+            )
 
 
-def _scene(sink: Sink, record: Record, event: Event, moment: Moment) -> Scene:
-    """Answer every question by nothing."""
+def _scene(sink: Sink, record: Record, event: Event, moment: Moment) -> tuple[Scene, Need | None]:
+    """Answer what stores keep by nothing; return the first need that the vendor would have to be asked for."""
     name = event.message_id or record_id(moment.cluster_id, record)
+    stores = {lookup.name for lookup in sink.lookups if isinstance(lookup, StoredLookup)}
     facts: dict[Need, object] = {}
     for _ in range(MOST_QUESTIONS):
         missing = sink.needs(event, Scene(moment.now_ms, name, moment.feeds, facts))
+        for need in missing:
+            if need.lookup not in stores:
+                return Scene(moment.now_ms, name, moment.feeds, facts), need
         if all(need in facts for need in missing):
             break
         facts = {**facts, **dict.fromkeys(missing)}
-    return Scene(moment.now_ms, name, moment.feeds, facts)
+    return Scene(moment.now_ms, name, moment.feeds, facts), None
 
 
 def _requests(

@@ -1,7 +1,5 @@
 """What a judgement leads to: final deliveries to the account, the others set aside."""
 
-from collections import deque
-
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -20,7 +18,7 @@ class Flight(Struct, frozen=True, eq=False):
     aside: Aside | None
 
 
-def settle(desk: Desk, asides: Asides, queue: deque[Delivery], flight: Flight, judged: Judged) -> None:
+def settle(desk: Desk, asides: Asides, flight: Flight, judged: Judged) -> None:
     """Account for what is final and set aside what goes again, but for epochs that have ended."""
     batch = flight.batch
     taken = []
@@ -43,7 +41,7 @@ def settle(desk: Desk, asides: Asides, queue: deque[Delivery], flight: Flight, j
             desk.metrics.retry(one.reason, max(0.0, one.not_before_s - desk.clock.monotonic_s()))
     if flight.aside is not None and any(_exhausted(outcome) for _, outcome in judged.final):
         again += _heir(desk, flight.aside)
-    asides.replace(flight.aside, again, queue)
+    asides.replace(flight.aside, again)
 
 
 def _heir(desk: Desk, aside: Aside) -> list[Again]:
@@ -54,7 +52,8 @@ def _heir(desk: Desk, aside: Aside) -> list[Again]:
     if not aside.followers:
         return []
     delivery, now_s = aside.followers.pop(0), desk.clock.monotonic_s()
-    endpoint = desk.sink.endpoints[delivery.payload.endpoint]
+    # A question is of no endpoint of the sink's, and all behind it are of its own.
+    endpoint = desk.sink.endpoints.get(delivery.payload.endpoint, aside.batch.endpoint)
     waited_s = aside.batch.parked_for_s + now_s - (aside.batch.failing_since_s or now_s)
     batch = Batch(
         endpoint,

@@ -1,6 +1,7 @@
 """Stage 3, translate: an event into deliveries, all of it or nothing."""
 
 from collections import deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -9,10 +10,11 @@ from connector.domain.events import Event
 from connector.domain.ids import record_id
 from connector.domain.outcome import Rejected
 from connector.domain.record import Origin
-from connector.errors import Untranslatable
+from connector.errors import StoreFailed, Untranslatable
 from connector.pipeline.acknowledge import OpenRecord
 from connector.pipeline.batch import Delivery, too_large
 from connector.pipeline.feed import HOLD_S
+from connector.pipeline.lookup import Unanswered
 from connector.sinks.contract import Need, Payload, Payloads, Scene, Skip, Translation
 
 if TYPE_CHECKING:
@@ -32,17 +34,27 @@ class Arrival(Struct, frozen=True, eq=False):
         return self.event.message_id or record_id(self.opened.holding.cluster_id, self.opened.record)
 
 
-async def translate(desk: "Desk", arrival: Arrival, queue: deque[Delivery]) -> float:
-    """Ask for what the sink must know of a record, then do as `translate_now`; what was learned is kept first."""
-    scene = Scene(desk.clock.now_ms(), arrival.name, desk.feeds.values)
+async def translate(
+    desk: "Desk", arrival: Arrival, queue: deque[Delivery], facts: Mapping[Need, object]
+) -> float | Unanswered:
+    """Find out what the sink must know of a record, then do as `translate_now`; what was learned is kept first.
+
+    What the vendor must be asked for beside these facts comes back instead.
+    """
+    if arrival.opened.done or not arrival.opened.holding.live:
+        return 0.0
     try:
-        scene = await _informed(desk, arrival.event, scene)
+        scene = await _informed(desk, arrival, facts)
+        if isinstance(scene, Unanswered):
+            return scene
+        made = _translation(desk, arrival, scene)
+        if isinstance(made, Payloads | Skip) and made.saves:
+            # Before anything can be acknowledged: a record that ended is not translated again.
+            await desk.lookups.save(made.saves)
+    except StoreFailed:
+        return HOLD_S
     except Exception as fault:  # noqa: BLE001  as in translating
-        return _end(desk, arrival, _verdict(fault), queue)
-    made = _translation(desk, arrival, scene)
-    if isinstance(made, Payloads | Skip) and made.saves:
-        # Before anything can be acknowledged: a record that ended is not translated again.
-        await desk.lookups.save(made.saves)
+        made = _verdict(fault)
     return _end(desk, arrival, made, queue)
 
 
@@ -55,13 +67,19 @@ def translate_now(desk: "Desk", arrival: Arrival, queue: deque[Delivery]) -> flo
     return _end(desk, arrival, _translation(desk, arrival, scene), queue)
 
 
-async def _informed(desk: "Desk", event: Event, scene: Scene) -> Scene:
-    """Find out what the sink needs to know of this event, and what it needs to know then."""
-    facts: dict[Need, object] = {}
-    while missing := [need for need in desk.sink.needs(event, scene) if need not in facts]:
-        facts.update(await desk.lookups.facts(missing))
-        scene = Scene(desk.clock.now_ms(), scene.record_id, desk.feeds.values, facts)
-    return scene
+async def _informed(desk: "Desk", arrival: Arrival, given: Mapping[Need, object]) -> Scene | Unanswered:
+    """Find out what the sink needs to know of an event, and what it needs to know then."""
+    name, facts = arrival.name, dict(given)
+    while True:
+        scene = Scene(desk.clock.now_ms(), name, desk.feeds.values, facts)
+        missing = [need for need in desk.sink.needs(arrival.event, scene) if need not in facts]
+        if not missing:
+            return scene
+        for need in missing:
+            found = await desk.lookups.find(need)
+            if isinstance(found, Unanswered):
+                return found
+            facts[need] = found
 
 
 def _translation(desk: "Desk", arrival: Arrival, scene: Scene) -> Translation | Rejected:
@@ -109,11 +127,11 @@ def _enqueue(desk: "Desk", arrival: Arrival, translation: Payloads, queue: deque
     opened.holding.charge(opened, size)
     opened.pending = len(payloads)
     now_s = desk.clock.monotonic_s()
-    expires_ms = _expires_ms(opened, desk.options.max_age_s)
+    latest_ms = expires_ms(opened, desk.options.max_age_s)
     for payload in payloads:
-        deadline_ms = expires_ms
+        deadline_ms = latest_ms
         if payload.not_after_ms is not None:
-            deadline_ms = payload.not_after_ms if expires_ms is None else min(expires_ms, payload.not_after_ms)
+            deadline_ms = payload.not_after_ms if latest_ms is None else min(latest_ms, payload.not_after_ms)
         queue.append(Delivery(opened, payload, arrival.key, now_s, deadline_ms))
 
 
@@ -127,7 +145,7 @@ def _owed(origin: Origin, payloads: tuple[Payload, ...]) -> tuple[Payload, ...]:
     return tuple(payload for payload in payloads if not origin.roles or payload.role in origin.roles)
 
 
-def _expires_ms(opened: OpenRecord, max_age_s: float | None) -> int | None:
+def expires_ms(opened: OpenRecord, max_age_s: float | None) -> int | None:
     at_ms = opened.record.timestamp_ms
     if max_age_s is None or at_ms < 0:
         return None

@@ -49,6 +49,18 @@ class Turn:
         self._parked_last = flight.batch.parked_since_s is not None
         return (Flight(batch, flight.aside), 0.0) if batch is not None else (None, 0.0)
 
+    def ready(self) -> bool:
+        """Whether something that was set aside may go at once."""
+        now_s, desk = self._desk.clock.monotonic_s(), self._desk
+        for aside in self._asides.in_turn(self._probed()):
+            batch = aside.batch
+            if (
+                aside.not_before_s <= now_s
+                and desk.gate(batch.endpoint).wait_s(now_s, self, suspect=batch.faults > 0) <= 0
+            ):
+                return True
+        return False
+
     def _next_aside(self, now_s: float) -> tuple[Flight | None, float]:
         """Choose among what was set aside the first that may go, a parked one last; as a probe the least tried one."""
         wait_s, probes, parked = FOREVER, list[Aside](), list[Aside]()
@@ -58,7 +70,7 @@ class Turn:
             if batch.accusation and batch.accusation in gate.circuit.guilty:
                 now = Now(now_s, self._desk.clock.now_ms(), True, self._desk.chance)
                 judged = convicted(batch, now, self._desk.policy)
-                settle(self._desk, self._asides, self._queue, Flight(batch, aside), judged)
+                settle(self._desk, self._asides, Flight(batch, aside), judged)
                 return None, 0.0
             due_s = aside.not_before_s - now_s
             if due_s <= 0.0:
@@ -83,7 +95,7 @@ class Turn:
         if len(parts) == 1:
             return Flight(least.batch, least), 0.0
         apart = [Again(part, least.not_before_s, least.blocks, "split") for part in parts]
-        self._asides.replace(least, apart, self._queue)
+        self._asides.replace(least, apart)
         return None, 0.0
 
     def _probed(self) -> list[str]:
@@ -153,7 +165,7 @@ class Turn:
         rest = without(batch, gone.__contains__)
         if flight.aside is not None:
             kept = [] if rest is None else [Again(rest, flight.aside.not_before_s, flight.aside.blocks, "")]
-            self._asides.replace(flight.aside, kept, self._queue)
+            self._asides.replace(flight.aside, kept)
             return None
         return rest
 

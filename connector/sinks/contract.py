@@ -179,28 +179,32 @@ class Feed(Protocol):
         ...
 
 
-class Lookup(Protocol):
-    """Something asked per record. A fact is kept for `ttl_s`; `on_failure` waits, or goes on with None.
+class Answered(Struct, frozen=True):
+    """A reply that holds the fact."""
 
-    A lookup without a request (None) is answered by its saved values alone.
-    Units: `rate_per_s` questions a second at most, None for no bound.
+    fact: object
+
+
+class Lookup(Protocol):
+    """Something asked of the vendor per record; a fact is kept for `ttl_s`.
+
+    A question goes the way of a delivery, alone in its request: within the quota, pace and time of `endpoint`, tried
+    again, parked with its key, and given up as a dead letter by the same rules.
     """
 
     @property
     def name(self) -> str: ...
     @property
-    def rate_per_s(self) -> float | None: ...
+    def endpoint(self) -> Endpoint: ...
     @property
     def ttl_s(self) -> float: ...
-    @property
-    def on_failure(self) -> Literal["wait", "absent"]: ...
 
-    def request(self, need: Need, now_ms: int) -> HttpRequest | None:
-        """Render the question, None where only saved values can answer."""
+    def request(self, need: Need, now_ms: int) -> HttpRequest:
+        """Render the question."""
         ...
 
-    def read(self, need: Need, reply: HttpResponse) -> object:
-        """Read the fact. Raises: FeedFailed where the reply holds none."""
+    def read(self, need: Need, reply: HttpResponse) -> Answered | Outcome | SetupFault:
+        """Read the fact, or why there is none. No reply makes it raise."""
         ...
 
 

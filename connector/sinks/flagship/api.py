@@ -4,32 +4,33 @@ Source: sheet section 4.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from connector.domain.exchange import HttpRequest, HttpResponse
+from connector.domain.outcome import Outcome, Retryable, SetupFault
 from connector.errors import FeedFailed
-from connector.sinks.contract import Need, Renewal
+from connector.sinks.contract import Answered, Endpoint, Limits, Need, Renewal
 from connector.sinks.flagship.bucketing import Choice, Decision, Owner
 from connector.sinks.flagship.request import sdk_headers
 from connector.sinks.flagship.rules import Scalar
 from connector.sinks.flagship.settings import FlagshipSettings
 from connector.sinks.flagship.visitor import Visitor
+from connector.sinks.status import refusal
 
 LOOKUP = "decision"
 # Whom the panic switch is asked for: no real visitor, whose answer is not used.
 _NOBODY = Visitor("kafka-vendor-connector")
-_REFUSED = (400, 413, 422)
+_MOST_BYTES = 1 << 20
 
 
 class Answer(Struct, frozen=True):
-    """One decision; `refused` where the API takes no such visitor."""
+    """One decision."""
 
     decision: Decision = Decision()
     panic: bool = False
-    refused: bool = False
 
 
 class Switch(Struct, frozen=True):
@@ -63,22 +64,30 @@ class _Asking:
 
 
 class DecisionLookup:
-    """A decision per question, waited for: without it nobody knows what to activate."""
+    """A decision per question, with a quota of its own: the vendor limits questions by the second, nothing else."""
 
     name = LOOKUP
-    on_failure: Literal["wait", "absent"] = "wait"
 
     def __init__(self, settings: FlagshipSettings) -> None:
         self.ttl_s = settings.decision_ttl
-        self.rate_per_s: float | None = settings.decision_rate_per_s
+        self.endpoint = Endpoint(
+            LOOKUP,
+            Limits(items=1, request_bytes=_MOST_BYTES, item_bytes=_MOST_BYTES, linger_s=0.0),
+            quota="campaigns",
+            timeout_s=settings.decision_timeout_s,
+            rate_per_s=settings.decision_rate_per_s,
+        )
         self._asking = _Asking(settings)
 
-    def request(self, need: Need, now_ms: int) -> HttpRequest | None:
+    def request(self, need: Need, now_ms: int) -> HttpRequest:
         return self._asking.about(need.key)
 
-    def read(self, need: Need, reply: HttpResponse) -> Answer:
-        """Read a decision. Raises: FeedFailed."""
-        return Answer(refused=True) if reply.status in _REFUSED else _answer(reply)
+    def read(self, need: Need, reply: HttpResponse) -> Answered | Outcome | SetupFault:
+        """Read a decision; a status is about this visitor, our set-up or the moment, as for what is delivered."""
+        if reply.status != 200:
+            return refusal(reply.status)
+        answer = _answer(reply.body)
+        return Retryable("unreadable") if answer is None else Answered(answer)
 
 
 class PanicFeed:
@@ -96,20 +105,22 @@ class PanicFeed:
 
     def read(self, reply: HttpResponse, last: Renewal | None, now_ms: int) -> Renewal:
         """Read the switch. Raises: FeedFailed."""
-        panic = _answer(reply).panic
-        return Renewal(Switch(panic), self._every_s, halt=self._halt if panic else None)
+        if reply.status != 200:
+            raise FeedFailed(f"status {reply.status}")
+        answer = _answer(reply.body)
+        if answer is None:
+            raise FeedFailed("not a decision")
+        return Renewal(Switch(answer.panic), self._every_s, halt=self._halt if answer.panic else None)
 
 
-def _answer(reply: HttpResponse) -> Answer:
-    if reply.status != 200:
-        raise FeedFailed(f"status {reply.status}")
+def _answer(body: bytes) -> Answer | None:
     try:
-        raw = msgspec.json.decode(reply.body)
+        raw = msgspec.json.decode(body)
         campaigns = raw["campaigns"]
         panic = bool(raw.get("panic"))
         found = [_chosen(campaign) for campaign in campaigns]
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
-        raise FeedFailed("not a decision") from None
+        return None
     owners: dict[str, Owner] = {}
     for _, flags in found:
         owners.update(flags)

@@ -84,9 +84,8 @@ class Known:
         """Decide for a visitor. Raises: Untranslatable."""
         context = self.context(event, event.context.traits, scene)
         if self._asks:
-            answer = scene.facts.get(self._question(visitor, context))
-            if not isinstance(answer, api.Answer) or answer.refused:
-                raise Untranslatable("undecided", "decision")
+            answer = scene.facts[self._question(visitor, context)]
+            assert isinstance(answer, api.Answer)
             return Decided(answer.decision, frozenset(answer.decision.owners), answer.panic)
         assert isinstance(feed, BucketingFile)
         remembered = self.memory(visitor.id, scene)

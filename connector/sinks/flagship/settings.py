@@ -14,7 +14,8 @@ from connector.sinks.contract import Halt
 class FlagshipSettings(EnvSettings):
     """What the Flagship sink is told.
 
-    Source: sheet sections 1 (addresses), 4 (200 decisions a second), 5 (polling), 11 (100 activations), 13 (32 bytes).
+    Source: sheet sections 1 (addresses; 200 decisions a second), 4 (2 s for a decision), 5 (polling), 11 (100
+    activations), 13 (32 bytes).
     """
 
     model_config = SettingsConfigDict(env_prefix="FLAGSHIP_")
@@ -46,6 +47,7 @@ class FlagshipSettings(EnvSettings):
     decision_rate_per_s: float = Field(
         200.0, gt=0, description="decisions asked for a second, at most, of this process"
     )
+    decision_timeout_s: DurationS = Field(2.0, gt=0, le=300, description="time for one whole question to the API")
     decision_host: str = Field("https://decision.flagship.io", description="address of decisions, without /v2")
     hits_host: str | None = Field(None, description="address of hits, instead of the protocol's own")
     cdn_host: str = Field("https://cdn.flagship.io", description="address of bucketing files")

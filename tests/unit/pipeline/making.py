@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from connector.domain.events import Event, Track
@@ -18,6 +19,7 @@ from connector.pipeline.batch import Batch, Delivery
 from connector.pipeline.decode import Ignored, UnknownSchema
 from connector.pipeline.judge import Now, Policy
 from connector.sinks.contract import (
+    Answered,
     Attempt,
     Endpoint,
     Feed,
@@ -30,6 +32,7 @@ from connector.sinks.contract import (
     Preferences,
     Scene,
     Skip,
+    StoredLookup,
     Translation,
     Verdict,
 )
@@ -89,7 +92,7 @@ class PlainSink(Struct, frozen=True):
 
     endpoints: Mapping[str, Endpoint] = field(default_factory=lambda: {"event": EVENT})
     feeds: Sequence[Feed] = ()
-    lookups: Sequence[Lookup] = ()
+    lookups: Sequence[Lookup | StoredLookup] = ()
     token: str = "token"
     needed: Callable[[str], tuple[Need, ...]] = lambda name: ()
     goes_to: Callable[[str, str], bool] = lambda name, endpoint: True
@@ -135,6 +138,26 @@ class PlainSink(Struct, frozen=True):
         if reply.status >= 500:
             return [Retryable("server_error")] * len(items)
         return [Undetermined("bad_request", by_bytes=reply.status == 413)] * len(items)
+
+
+class Profile(Struct, frozen=True):
+    """Asks for somebody's profile; a 200 holds it, other statuses mean what they mean to `PlainSink`."""
+
+    ttl_s: float = 60.0
+    endpoint: Endpoint = Endpoint("profile", replace(LIMITS, items=1), quota="profiles")
+    name: str = "profile"
+
+    def request(self, need: Need, now_ms: int) -> HttpRequest:
+        return HttpRequest("POST", "https://vendor.example/profile", {}, need.key.encode())
+
+    def read(self, need: Need, reply: HttpResponse) -> Answered | Outcome | SetupFault:
+        if reply.status == 200:
+            return Answered(reply.body)
+        if reply.status in (401, 403):
+            return SetupFault("credentials")
+        if reply.status == 429:
+            return Retryable("rate_limited", limited=True)
+        return Retryable("server_error") if reply.status >= 500 else Undetermined("bad_request")
 
 
 class TextDecoder:

@@ -3,14 +3,13 @@
 import asyncio
 import random
 from collections import deque
-from typing import Literal
 
 import mmh3
 from msgspec import Struct
 from msgspec.structs import replace
 
 from connector.domain.exchange import HttpRequest, HttpResponse
-from connector.domain.outcome import Retryable
+from connector.domain.outcome import Outcome, Retryable, SetupFault
 from connector.errors import FeedFailed, SchemaMissing
 from connector.pipeline.acknowledge import OpenRecord
 from connector.pipeline.batch import Filling
@@ -18,7 +17,7 @@ from connector.pipeline.gate import Gate
 from connector.pipeline.judge import judge
 from connector.pipeline.options import Options
 from connector.pipeline.schema_wait import SchemaWait
-from connector.sinks.contract import Endpoint, Limits, Need, Renewal
+from connector.sinks.contract import Answered, Endpoint, Limits, Need, Renewal
 from tests.doubles import clock
 from tests.doubles.http import Answer, Sent
 from tests.unit.pipeline.making import (
@@ -57,16 +56,13 @@ class TokenFeed(Struct, frozen=True):
 class SlowLookup(Struct, frozen=True):
     name: str = "profile"
     ttl_s: float = 60.0
-    rate_per_s: float | None = None
-    on_failure: Literal["wait", "absent"] = "wait"
+    endpoint: Endpoint = replace(EVENT, name="profile", quota="profiles")
 
     def request(self, need: Need, now_ms: int) -> HttpRequest:
         return HttpRequest("GET", "https://vendor.example/profile")
 
-    def read(self, need: Need, reply: HttpResponse) -> object:
-        if reply.status != 200:
-            raise FeedFailed(f"status {reply.status}")
-        return reply.body
+    def read(self, need: Need, reply: HttpResponse) -> Answered | Outcome | SetupFault:
+        return Answered(reply.body) if reply.status == 200 else Retryable("server_error")
 
 
 def _keys_of_one_lane(lanes: int, count: int) -> list[str]:

@@ -11,8 +11,20 @@ from connector.domain.record import Partition, Record
 from connector.errors import Untranslatable
 from connector.pipeline.options import Options, RouteOptions
 from connector.pipeline.preview import Moment, Preview, preview
-from connector.sinks.contract import Endpoint, Hold, Limits, Need, Payload, Payloads, Scene, Skip, Translation
-from tests.unit.pipeline.making import PlainSink
+from connector.sinks.contract import (
+    Endpoint,
+    Hold,
+    Limits,
+    Lookup,
+    Need,
+    Payload,
+    Payloads,
+    Scene,
+    Skip,
+    StoredLookup,
+    Translation,
+)
+from tests.unit.pipeline.making import PlainSink, Profile
 
 RECORD = Record(Partition("events", 3), 17, 5, b"k", b"v")
 MOMENT = Moment("cluster", {"rules": "v1"}, 1_000, b"n" * 16)
@@ -30,8 +42,13 @@ ENDPOINTS = {name: Endpoint(name, LIMITS) for name in ("a", "b")}
 class Sketch:
     """Makes what it is told to; `asks` are needs, each known only after the one before it."""
 
-    def __init__(self, made: Translation | Untranslatable, asks: Sequence[str] = ()) -> None:
-        self.plain = PlainSink(ENDPOINTS, name="sketch")
+    def __init__(
+        self,
+        made: Translation | Untranslatable,
+        asks: Sequence[str] = (),
+        lookups: Sequence[Lookup | StoredLookup] = (),
+    ) -> None:
+        self.plain = PlainSink(ENDPOINTS, name="sketch", lookups=lookups)
         self.made = made
         self.asks = asks
         self.scene = Scene(0, "")
@@ -84,8 +101,18 @@ def test_what_the_route_keeps_away_is_not_translated() -> None:
     assert seen(Sketch(Skip("kind")), RouteOptions(deny=("n",))).skipped == "filtered"
 
 
-def test_questions_are_named_and_stay_open() -> None:
-    sink = Sketch(Skip("kind"), asks=("visitor", "decision"))
-    assert seen(sink).unasked == ("decision", "visitor")
-    assert sink.scene.facts == {Need("visitor", "u"): None, Need("decision", "u"): None}
+def test_stores_are_named_and_taken_for_empty() -> None:
+    stores = [StoredLookup(name, "memory:", "wait") for name in ("visitor", "device")]
+    sink = Sketch(Skip("kind"), asks=("visitor", "device"), lookups=stores)
+    assert seen(sink).unasked == ("device", "visitor")
+    assert sink.scene.facts == {Need("visitor", "u"): None, Need("device", "u"): None}
     assert sink.scene.feeds == {"rules": "v1"}
+
+
+def test_what_must_be_asked_first_shows_its_question_and_nothing_else() -> None:
+    kept = StoredLookup("visitor", "memory:", "wait")
+    sink = Sketch(Payloads((payload("a", "1"),)), asks=("visitor", "profile"), lookups=[kept, Profile()])
+    shown = seen(sink)
+    assert (shown.asks, shown.unasked, shown.payloads) == ("profile", ("visitor",), ())
+    assert [(one.url, one.body) for one in shown.requests] == [("https://vendor.example/profile", b"u")]
+    assert (shown.skipped, shown.waits_for, shown.refused) == ("", "", "")

@@ -64,6 +64,14 @@ def test_nothing_is_acknowledged_before_what_it_taught_is_kept() -> None:
     assert store.closed
 
 
+class SlowStore(ShakyStore):
+    """Takes ten seconds to answer."""
+
+    async def get(self, key: str) -> bytes | None:
+        await asyncio.sleep(10.0)
+        return await super().get(key)
+
+
 class StumblingSink(RememberingSink, frozen=True):
     """Fails once it has learned something."""
 
@@ -71,6 +79,22 @@ class StumblingSink(RememberingSink, frozen=True):
         if scene.facts:
             raise ValueError("cannot go on from here")
         return (Need("visitor", "last"),)
+
+
+def test_a_store_is_not_asked_on_for_a_record_that_was_lost_and_the_lane_goes_on() -> None:
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(5.0)
+        await rig.consumer.lose(P0)
+        asked.append(store.asked)
+        await asyncio.sleep(60.0)
+
+    asked: list[int] = []
+    store = ShakyStore(down_for=10**9)
+    rig = play(
+        lambda: Rig(records(["a"]), sink=RememberingSink(lookups=(KEPT,)), open_store=lambda lookup: store), until
+    )
+    assert store.asked == asked[0]
+    assert rig.producer.letters == []
 
 
 def test_a_fault_after_a_record_was_lost_makes_no_letter_of_it() -> None:
@@ -81,10 +105,10 @@ def test_a_fault_after_a_record_was_lost_makes_no_letter_of_it() -> None:
                 await rig.consumer.lose(P0)
             await asyncio.sleep(600.0)
 
-        store = ShakyStore(down_for=8)
+        store = SlowStore()
         sink = StumblingSink(lookups=(KEPT,))
         rig = play(lambda: Rig(records(["a"]), sink=sink, open_store=lambda lookup: store), until)
-        assert store.asked == 9
+        assert store.asked == 1
         return rig.producer.noted("reason")
 
     assert stumbled(lost=False) == ["translator_fault"]

@@ -8,8 +8,9 @@ import pytest
 
 from connector.domain.events import Context, Exposure, Track
 from connector.domain.exchange import HttpResponse
-from connector.errors import FeedFailed, Untranslatable
-from connector.sinks.contract import Halt, Hold, Need, Payloads, Scene, Skip
+from connector.domain.outcome import Outcome, Retryable, SetupFault, Undetermined
+from connector.errors import FeedFailed
+from connector.sinks.contract import Answered, Halt, Hold, Need, Payloads, Scene, Skip
 from connector.sinks.flagship import FlagshipSink
 from connector.sinks.flagship.api import DecisionLookup, Switch
 from connector.sinks.flagship.settings import FlagshipSettings
@@ -51,13 +52,14 @@ def answered(response: HttpResponse, flag: str = "colour", **variables: str) -> 
     made = sink(**variables)
     need, lookup = asked(made)
     event = Exposure(flag=flag, user_id="u1", context=EXPOSED.context)
-    return made.translate(event, scene({need: lookup.read(need, response)}))
+    found = lookup.read(need, response)
+    assert isinstance(found, Answered)
+    return made.translate(event, scene({need: found.fact}))
 
 
 def test_a_decision_is_asked_for_a_visitor_and_their_context_and_counts_as_no_activation() -> None:
     need, lookup = asked(sink())
     request = lookup.request(need, 0)
-    assert request is not None
     assert request.url == f"https://decision.flagship.io/v2/{ENV_ID}/campaigns/?exposeAllKeys=true"
     assert (request.headers["x-api-key"], request.headers["x-sdk-version"]) == ("ak", "3.0.1")
     assert msgspec.json.decode(request.body) == {
@@ -69,16 +71,17 @@ def test_a_decision_is_asked_for_a_visitor_and_their_context_and_counts_as_no_ac
 def test_the_older_form_asks_without_what_is_not_there() -> None:
     need, lookup = asked(sink(PROTOCOL="single"))
     request = lookup.request(need, 0)
-    assert request is not None
     assert request.url.endswith("/campaigns/?exposeAllKeys=true&sendContextEvent=false")
     body = msgspec.json.decode(request.body)
     assert body.keys() == {"visitorId", "trigger_hit", "context"}
     assert body["context"]["sdk_city"] == ""
 
 
-def test_questions_keep_to_200_a_second_and_stand_for_a_minute() -> None:
-    _, lookup = asked(sink())
-    assert (lookup.rate_per_s, lookup.ttl_s, lookup.on_failure) == (200.0, 60.0, "wait")
+def test_questions_keep_to_200_a_second_and_wait_for_2_s_and_stand_for_a_minute() -> None:
+    made = sink()
+    _, lookup = asked(made)
+    assert (lookup.endpoint.rate_per_s, lookup.endpoint.timeout_s, lookup.ttl_s) == (200.0, 2.0, 60.0)
+    assert lookup.endpoint.quota not in {one.quota for one in made.endpoints.values()}
 
 
 def test_only_a_flag_is_asked_for() -> None:
@@ -112,18 +115,27 @@ def test_an_answer_of_panic_is_heeded_before_the_switch_is(setting: str, outcome
     assert answered(reply(panic=True), PANIC=setting) == outcome
 
 
-def test_a_visitor_whom_the_api_refuses_costs_their_record_only() -> None:
-    with pytest.raises(Untranslatable) as refused:
-        answered(reply(400))
-    assert (refused.value.reason, refused.value.detail) == ("undecided", "decision")
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (400, Undetermined("bad_request")),
+        (413, Undetermined("too_large", by_bytes=True)),
+        (401, SetupFault("credentials", "status 401")),
+        (403, SetupFault("credentials", "status 403")),
+        (404, SetupFault("address", "status 404")),
+        (429, Retryable("rate_limited", limited=True)),
+        (500, Retryable("server_error")),
+        (204, Retryable("unexpected_status")),
+    ],
+)
+def test_a_status_is_about_the_visitor_or_our_set_up_or_the_moment(status: int, outcome: Outcome | SetupFault) -> None:
+    need, lookup = asked(sink())
+    assert lookup.read(need, reply(status)) == outcome
 
 
 @pytest.mark.parametrize(
     "response",
     [
-        reply(500),
-        reply(429),
-        reply(401),
         HttpResponse(200, {}, b"<html>"),
         HttpResponse(200, {}, b"{}"),
         HttpResponse(200, {}, b"[1]"),
@@ -133,8 +145,10 @@ def test_a_visitor_whom_the_api_refuses_costs_their_record_only() -> None:
 )
 def test_an_answer_that_holds_no_decision_is_asked_for_again(response: HttpResponse) -> None:
     need, lookup = asked(sink())
+    assert lookup.read(need, response) == Retryable("unreadable")
+    (feed,) = sink().feeds
     with pytest.raises(FeedFailed):
-        lookup.read(need, response)
+        feed.read(response, None, 0)
 
 
 def test_the_panic_switch_is_asked_for_nobody_and_follows_each_answer() -> None:
