@@ -1,8 +1,8 @@
 """Batches of a lane that must be sent again, and the deliveries that wait behind their keys. Pure."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from connector.pipeline.batch import Delivery
+from connector.pipeline.batch import Batch, Delivery
 from connector.pipeline.judge import Again
 from connector.pipeline.split import without
 
@@ -48,19 +48,20 @@ class Asides:
     def __len__(self) -> int:
         return len(self._all)
 
-    def blocked(self, probed: Collection[str] = ()) -> set[str]:
-        """Quotas for which the lane starts nothing new, but for those that are probed with anything there is."""
-        return {aside.batch.endpoint.quota for aside in self._all if aside.blocks} - set(probed)
+    def blocked(self, probes: Callable[[Batch], bool] = lambda batch: False) -> set[str]:
+        """Quotas for which the lane starts nothing new; what `probes` blocks nothing, anything there is may probe."""
+        return {aside.batch.endpoint.quota for aside in self._all if aside.blocks and not probes(aside.batch)}
 
-    def in_turn(self, probed: Collection[str] = ()) -> Iterator[Aside]:
-        """Those that no earlier one stands in the way of; a quota that is `probed` is not blocked."""
+    def in_turn(self, probes: Callable[[Batch], bool] = lambda batch: False) -> Iterator[Aside]:
+        """Those that no earlier one stands in the way of; what `probes` neither blocks nor is blocked."""
         blocked: set[str] = set()
         keys: set[bytes] = set()
         for aside in self._all:
             quota = aside.batch.endpoint.quota
-            if quota not in blocked and keys.isdisjoint(aside.keys):
+            probing = probes(aside.batch)
+            if (probing or quota not in blocked) and keys.isdisjoint(aside.keys):
                 yield aside
-            if aside.blocks and quota not in probed:
+            if aside.blocks and not probing:
                 blocked.add(quota)
             keys |= aside.keys
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from msgspec import Struct
 
 from connector.pipeline.acknowledge import OpenRecord
+from connector.pipeline.setup import Setup
 from connector.sinks.contract import Endpoint, Item, Limits, Payload
 
 MERGED_FULL = 250
@@ -60,6 +61,10 @@ class Batch(Struct, frozen=True, eq=False, dict=True):
     @property
     def count(self) -> int:
         return sum(map(len, self.bundles))
+
+    @property
+    def setup(self) -> Setup:
+        return self.endpoint.name, self.bundles[0][0].payload.group
 
     @property
     def tried(self) -> int:

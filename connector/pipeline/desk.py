@@ -17,6 +17,7 @@ from connector.pipeline.gate import Gate, Permit
 from connector.pipeline.judge import Policy
 from connector.pipeline.lookup import Lookups
 from connector.pipeline.options import Options, Outside
+from connector.pipeline.setup import named
 from connector.sinks.contract import Endpoint, Sink
 
 log = structlog.get_logger(__name__)
@@ -96,7 +97,7 @@ class Desk:
         verdict, circuit = attempted.verdict, permit.gate.circuit
         if not isinstance(verdict, Sequence):
             return
-        before = circuit.state
+        before, was_halted = circuit.state, permit.gate.halted(batch.setup)
         retried = [outcome for outcome in verdict if isinstance(outcome, Retryable)]
         if retried:
             self._failed(retried, attempted)
@@ -107,6 +108,8 @@ class Desk:
             self._learn(batch, verdict)
         if circuit.state != before and "closed" in (circuit.state, before):
             log.warning("circuit changed", sink=self.sink.name, state=circuit.state, before=before)
+        if was_halted and not permit.gate.halted(batch.setup):
+            log.warning("the vendor takes our set-up again", sink=self.sink.name, **named(batch.setup))
 
     def _wait(self, retried: Sequence[Retryable], attempted: Attempted, permit: Permit, *, known_bad: bool) -> None:
         """Close the gate for as long as was asked; where nothing was taken, note why.
@@ -123,29 +126,33 @@ class Desk:
         if isinstance(attempted.verdict, Sequence) and len(retried) == len(attempted.verdict):
             if any(outcome.limited for outcome in retried):
                 gate.limited(permit, now_s, gently=any(outcome.gently for outcome in retried))
-            elif known_bad and not permit.probe:
+            elif known_bad and not permit.decides:
                 gate.abandoned(permit)
             else:
                 gate.failed(permit, now_s)
 
     def accused(self, permit: Permit, fault: SetupFault) -> int:
         """Meet a set-up fault; return the number under which the batch's content is suspected, 0 for none."""
-        circuit = permit.gate.circuit
-        known = circuit.halted and not circuit.accusation
+        refusal = permit.gate.refusals.get(permit.setup)
+        known = refusal is not None and refusal.confirmed
         number = permit.gate.setup_fault(permit, self.clock.monotonic_s(), fault.reason)
         self.last_error = fault.reason
         self.metrics.failed(self.clock.now_ms() / 1000)
-        if not known and circuit.accusation:
+        if number:
             log.warning(
-                "request refused for our set-up; asking with other content", sink=self.sink.name, reason=fault.reason
+                "request refused for our set-up; asking with other content",
+                sink=self.sink.name,
+                **named(permit.setup),
+                reason=fault.reason,
             )
         elif not known:
             log.error(
-                "the vendor refuses our set-up; nothing is sent but probes until it is mended, nothing is lost",
+                "the vendor refuses our set-up; of it only probes are sent until it is mended, nothing is lost",
                 sink=self.sink.name,
+                **named(permit.setup),
                 reason=fault.reason,
                 detail=fault.detail,
-                fix="mend the credentials or the address of this sink; a secret given as a file is read again",
+                fix="mend these credentials or the address; a secret given as a file is read again",
             )
         return number
 
@@ -173,9 +180,12 @@ class Desk:
 
     def _make_gates(self, endpoints: Sequence[Endpoint]) -> dict[str, Gate]:
         now_s = self.clock.monotonic_s()
-        rates: dict[str, float | None] = {}
+        quotas: dict[str, list[Endpoint]] = {}
         for endpoint in endpoints:
-            known = rates.get(endpoint.quota)
-            given = [rate for rate in (known, endpoint.rate_per_s) if rate is not None]
-            rates[endpoint.quota] = min(given, default=None)
-        return {quota: Gate(most=self.options.lanes, rate_per_s=rate, now_s=now_s) for quota, rate in rates.items()}
+            quotas.setdefault(endpoint.quota, []).append(endpoint)
+        gates = {}
+        for quota, its in quotas.items():
+            rate = min((one.rate_per_s for one in its if one.rate_per_s is not None), default=None)
+            names = [one.name for one in its]
+            gates[quota] = Gate(names, most=self.options.lanes, rate_per_s=rate, now_s=now_s)
+        return gates

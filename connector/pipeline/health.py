@@ -19,7 +19,7 @@ def describe(ledger: Ledger, desk: Desk, clock: Clock, found: Mapping[str, str])
     firsts = [holding.open[0] for holding in ledger.holdings.values() if holding.open]
     now_ms = clock.now_ms()
     ages_s = [(now_ms - first.record.timestamp_ms) / 1000 for first in firsts if first.record.timestamp_ms >= 0]
-    state = worst(gate.circuit.state for gate in desk.gates.values())
+    state = worst(gate.state for gate in desk.gates.values())
     return SinkStatus(
         name=desk.sink.name,
         state="in trouble" if found else "delivering" if firsts else "idle",
@@ -49,12 +49,12 @@ def trouble(
 ) -> Mapping[str, str]:
     """Return the checks that fail, each with what to do or what is waited for."""
     found: dict[str, str] = {}
-    for gate in desk.gates.values():
-        circuit = gate.circuit
-        if circuit.halted:
-            found["vendor"] = f"refuses our set-up ({circuit.reason}); mend the credentials or the address"
-        elif circuit.state != "closed":
-            found["vendor"] = f"does not answer ({desk.last_error}); probing"
+    if any(gate.circuit.state != "closed" for gate in desk.gates.values()):
+        found["vendor"] = f"does not answer ({desk.last_error}); probing"
+    halts = sorted(halt for gate in desk.gates.values() for halt in gate.refusals.halts())
+    if halts:
+        which = ", ".join(f"{' '.join(filter(None, setup))}: {refusal.reason}" for setup, refusal in halts)
+        found["vendor"] = f"refuses our set-up ({which}); mend the credentials or the address"
     for name, value in desk.feeds.values.items():
         if value is None and name in desk.feeds.failing:
             found["feed"] = f"{name} cannot be had: {desk.feeds.failing[name]}"

@@ -19,6 +19,7 @@ from connector.pipeline.aside import Aside, Asides
 from connector.pipeline.asking import Asking, alone, hopeful
 from connector.pipeline.batch import Delivery
 from connector.pipeline.circuit import SILENCE_TO_OPEN_S
+from connector.pipeline.cut import in_order
 from connector.pipeline.deliver import Attempted, Exchange
 from connector.pipeline.desk import Desk
 from connector.pipeline.feed import HOLD_S
@@ -28,7 +29,7 @@ from connector.pipeline.question import Inquiry, Question, asked_by
 from connector.pipeline.settle import Flight, settle
 from connector.pipeline.translate import Arrival, translate_now
 from connector.pipeline.turn import FOREVER, Turn
-from connector.sinks.contract import Need
+from connector.sinks.contract import Need, Payload
 
 T = TypeVar("T")
 
@@ -127,7 +128,7 @@ class Lane:
     async def _send(self, flight: Flight) -> None:
         asked = asked_by(flight.batch)
         self.flight = flight
-        if self._desk.gate(flight.batch.endpoint).circuit.halted:
+        if self._desk.gate(flight.batch.endpoint).halted(flight.batch.setup):
             self._desk.reload()
         try:
             if asked is None:
@@ -168,7 +169,7 @@ class Lane:
         batch = replace(flight.batch, sends=flight.batch.sends + 1)
         gate, feeds = desk.gate(batch.endpoint), desk.feeds.values
         cost = len(batch.bundles) if batch.endpoint.cost == "item" else 1
-        permit = gate.take(desk.clock.monotonic_s(), turn, cost, suspect=batch.faults > 0)
+        permit = gate.take(desk.clock.monotonic_s(), turn, batch.setup, cost, suspect=batch.faults > 0)
         self.flight = Flight(batch, flight.aside)
         try:
             attempted = await desk.sender.attempt(exchange, batch, feeds)
@@ -198,7 +199,7 @@ class Lane:
             return
         since_s = now_s if batch.failing_since_s is None else batch.failing_since_s
         gate = permit.gate
-        healthy = gate.circuit.state == "closed" if batch.suspect else gate.healthy_since(since_s)
+        healthy = not gate.probes(batch.setup) if batch.suspect else gate.healthy_since(since_s)
         now = Now(now_s, desk.clock.now_ms(), healthy, desk.chance)
         judged = judge(batch, verdict, now, desk.policy)
         if asked_by(batch) is not None and gate.healthy_since(now_s - SILENCE_TO_OPEN_S):
@@ -247,16 +248,27 @@ class Lane:
         halt = self._desk.feeds.halt
         if self._desk.stopped or (halt is not None and halt.hold):
             return False
-        now_s, gates = self._desk.clock.monotonic_s(), self._desk.gates
+        desk, now_s = self._desk, self._desk.clock.monotonic_s()
         for aside in chain(self._asides, self._asking.asides):
-            due_s = max(aside.not_before_s, gates[aside.batch.endpoint.quota].earliest_s(now_s))
-            if due_s <= until_s and hopeful(aside.batch) and _any(concerns, aside.deliveries()):
+            batch, gate = aside.batch, desk.gate(aside.batch.endpoint)
+            due_s = max(aside.not_before_s, gate.earliest_s(now_s))
+            can_go = due_s <= until_s and hopeful(batch) and not gate.halted(batch.setup)
+            if can_go and _any(concerns, aside.deliveries()):
                 return True
-        open_now = {quota for quota, gate in gates.items() if gate.earliest_s(now_s) <= until_s}
-        if open_now and any(concerns(arrival.opened) for arrival in self._inbox):
+        open_now = {quota: gate for quota, gate in desk.gates.items() if gate.earliest_s(now_s) <= until_s}
+        # Only its translation tells of what set-up a record is.
+        sound = not all(any(gate.refusals.halts()) for gate in open_now.values())
+        if sound and any(concerns(arrival.opened) for arrival in self._inbox):
             return True
-        endpoints, free = self._desk.sink.endpoints, open_now - self._asides.blocked()
-        return any(concerns(one.opened) for one in self._queue if endpoints[one.payload.endpoint].quota in free)
+        for quota in self._asides.blocked() & open_now.keys():
+            del open_now[quota]
+        endpoints = desk.sink.endpoints
+
+        def may_go(payload: Payload) -> bool:
+            gate = open_now.get(endpoints[payload.endpoint].quota)
+            return gate is not None and not gate.halted((payload.endpoint, payload.group))
+
+        return any(concerns(one.opened) for one in in_order(self._queue, may_go))
 
     def hurry(self, aside: Aside, *, on: bool) -> None:
         """Have a parked batch come to its end by tries without a wait, or end that."""

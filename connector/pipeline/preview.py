@@ -113,11 +113,10 @@ def _requests(
         batch = cut(
             queue,
             sink.endpoints,
-            lambda endpoint: True,
+            lambda endpoint, group: "go",
             lambda endpoint: endpoint.limits.request_bytes,
             {},
             "preview",
-            lambda endpoint: False,
         )
         if batch is None:
             return

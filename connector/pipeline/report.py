@@ -106,7 +106,7 @@ class Report:
         metrics.in_flight(ledger.count, ledger.size, parked)
         gates = desk.gates.values()
         metrics.concurrency(sum(gate.limit for gate in gates), sum(gate.in_use for gate in gates))
-        metrics.circuit(worst(gate.circuit.state for gate in gates))
+        metrics.circuit(worst(gate.state for gate in gates))
 
     def _abandoned(self, holdings: Collection[Holding]) -> None:
         for holding in holdings:

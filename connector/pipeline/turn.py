@@ -6,11 +6,12 @@ from collections.abc import Callable
 from connector.domain.outcome import Rejected
 from connector.pipeline.aside import Aside, Asides
 from connector.pipeline.batch import Batch, Delivery, full
-from connector.pipeline.cut import cut
+from connector.pipeline.cut import Leave, cut
 from connector.pipeline.desk import Desk
 from connector.pipeline.feed import HOLD_S
 from connector.pipeline.judge import Again, Now, convicted
 from connector.pipeline.settle import Flight, settle
+from connector.pipeline.setup import Setup
 from connector.pipeline.split import first_and_rest, without
 from connector.sinks.contract import Endpoint
 
@@ -37,11 +38,12 @@ class Turn:
         if desk.feeds.halt is not None and desk.feeds.halt.hold:
             return None, HOLD_S
         flight, wait_s = self._next_aside(now_s)
-        if self._queue and (flight is None or self._stale_probe(flight) or self._yields(flight)):
+        stale = flight if flight is not None and self._stale_probe(flight) else None
+        if self._queue and (flight is None or stale or self._yields(flight)):
             linger_s = 0.0 if flight else self._linger_s()
             if linger_s > 0.0:
                 return None, min(wait_s, linger_s)
-            new, gate_s = self._next_new(now_s)
+            new, gate_s = self._next_new(now_s, stale)
             flight, wait_s = new or flight, min(wait_s, gate_s)
         if flight is None:
             return None, wait_s
@@ -51,32 +53,32 @@ class Turn:
 
     def ready(self) -> bool:
         """Whether something that was set aside may go at once."""
-        now_s, desk = self._desk.clock.monotonic_s(), self._desk
-        for aside in self._asides.in_turn(self._probed()):
-            batch = aside.batch
-            if (
-                aside.not_before_s <= now_s
-                and desk.gate(batch.endpoint).wait_s(now_s, self, suspect=batch.faults > 0) <= 0
-            ):
-                return True
-        return False
+        now_s = self._desk.clock.monotonic_s()
+        waiting = self._asides.in_turn(self._probes)
+        return any(aside.not_before_s <= now_s and self._due_s(now_s, aside.batch) <= 0.0 for aside in waiting)
+
+    def _due_s(self, now_s: float, batch: Batch) -> float:
+        """Seconds until a batch may go, for all that its gate knows."""
+        gate = self._desk.gate(batch.endpoint)
+        trial_s = gate.trial_wait_s(now_s, self, batch.setup, suspect=batch.faults > 0)
+        return max(trial_s, gate.wait_s(now_s, self))
 
     def _next_aside(self, now_s: float) -> tuple[Flight | None, float]:
         """Choose among what was set aside the first that may go, a parked one last; as a probe the least tried one."""
         wait_s, probes, parked = FOREVER, list[Aside](), list[Aside]()
-        for aside in self._asides.in_turn(self._probed()):
+        for aside in self._asides.in_turn(self._probes):
             batch = aside.batch
             gate = self._desk.gate(batch.endpoint)
-            if batch.accusation and batch.accusation in gate.circuit.guilty:
+            if batch.accusation and batch.accusation in gate.refusals.guilty:
                 now = Now(now_s, self._desk.clock.now_ms(), True, self._desk.chance)
                 judged = convicted(batch, now, self._desk.policy)
                 settle(self._desk, self._asides, Flight(batch, aside), judged)
                 return None, 0.0
             due_s = aside.not_before_s - now_s
             if due_s <= 0.0:
-                due_s = gate.wait_s(now_s, self, suspect=batch.faults > 0)
+                due_s = self._due_s(now_s, batch)
                 if due_s <= 0.0:
-                    if gate.circuit.state != "closed":
+                    if gate.probes(batch.setup):
                         probes.append(aside)
                     elif batch.parked_since_s is not None:
                         parked.append(aside)
@@ -85,11 +87,9 @@ class Turn:
                     continue
                 gate.await_turn(self, self._wake)
             wait_s = min(wait_s, due_s)
-        if parked:
-            longest = min(parked, key=lambda aside: aside.batch.failing_since_s or 0.0)
-            return Flight(longest.batch, longest), 0.0
         if not probes:
-            return None, wait_s
+            longest = min(parked, key=lambda aside: aside.batch.failing_since_s or 0.0, default=None)
+            return (None, wait_s) if longest is None else (Flight(longest.batch, longest), 0.0)
         least = min(probes, key=lambda aside: aside.batch.tried)
         parts = first_and_rest(least.batch)
         if len(parts) == 1:
@@ -98,49 +98,50 @@ class Turn:
         self._asides.replace(least, apart)
         return None, 0.0
 
-    def _probed(self) -> list[str]:
-        """Quotas that are open or halted: their probes are singles, of content that was tried as little as possible.
+    def _probes(self, batch: Batch) -> bool:
+        """Whether it would be a probe: a single, of content that was tried as little as possible.
 
         What failed may be the reason why it fails; a probe of something else tells.
         """
-        return [quota for quota, gate in self._desk.gates.items() if gate.circuit.state != "closed"]
+        return self._desk.gate(batch.endpoint).probes(batch.setup)
 
     def _stale_probe(self, flight: Flight) -> bool:
         """Whether something that was not tried yet would make a better probe."""
-        probe = self._desk.gate(flight.batch.endpoint).circuit.state != "closed"
-        return probe and flight.batch.tried > 0 and len(self._asides) < MOST_PROBED
+        return flight.batch.tried > 0 and len(self._asides) < MOST_PROBED and self._probes(flight.batch)
 
     def _yields(self, flight: Flight) -> bool:
         """Whether it is another parked one, so that what is new has its turn between the two."""
         return self._parked_last and flight.batch.parked_since_s is not None and self._linger_s() <= 0.0
 
-    def _next_new(self, now_s: float) -> tuple[Flight | None, float]:
-        probed = self._probed()
-        blocked = self._asides.blocked(probed)
-        wait_s = FOREVER
+    def _next_new(self, now_s: float, stale: Flight | None) -> tuple[Flight | None, float]:
+        """Cut a batch from the queue; where a probe is `stale`, one that tries the same."""
+        desk, wait_s = self._desk, FOREVER
+        blocked = self._asides.blocked(self._probes)
 
-        def may_send(endpoint: Endpoint) -> bool:
+        def leave(endpoint: Endpoint, group: str) -> Leave:
             nonlocal wait_s
+            setup = (endpoint.name, group)
+            if stale is not None and not self._tries_the_same(stale.batch, endpoint, setup):
+                return "refused"
             if endpoint.quota in blocked:
-                return False
-            gate = self._desk.gate(endpoint)
-            due_s = gate.wait_s(now_s, self)
-            if due_s > 0.0:
-                wait_s = min(wait_s, due_s)
+                return "shut"
+            gate = desk.gate(endpoint)
+            quota_s, trial_s = gate.wait_s(now_s, self), gate.trial_wait_s(now_s, self, setup)
+            if max(quota_s, trial_s) > 0.0:
+                wait_s = min(wait_s, max(quota_s, trial_s))
                 gate.await_turn(self, self._wake)
-            return due_s <= 0.0
+                return "shut" if quota_s > 0.0 else "refused"
+            return "alone" if gate.probes(setup) else "go"
 
-        desk = self._desk
-        batch = cut(
-            self._queue,
-            desk.sink.endpoints,
-            may_send,
-            desk.request_bytes,
-            self._asides.held,
-            "revoke" if self.draining else "time",
-            lambda endpoint: endpoint.quota in probed,
-        )
+        trigger = "revoke" if self.draining else "time"
+        batch = cut(self._queue, desk.sink.endpoints, leave, desk.request_bytes, self._asides.held, trigger)
         return (None if batch is None else Flight(batch, None)), wait_s
+
+    def _tries_the_same(self, batch: Batch, endpoint: Endpoint, setup: Setup) -> bool:
+        """Whether a request there would tell as much as a probe of this batch: of its set-up, or of its quota."""
+        if self._desk.gate(batch.endpoint).refusals.get(batch.setup) is not None:
+            return setup == batch.setup
+        return endpoint.quota == batch.endpoint.quota
 
     def _linger_s(self) -> float:
         """How long the first delivery of the queue may still wait for company."""

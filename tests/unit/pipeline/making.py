@@ -41,6 +41,7 @@ from tests.doubles.clock import EPOCH_MS
 P0, P1 = Partition("t", 0), Partition("t", 1)
 LIMITS = Limits(items=100, request_bytes=100_000, item_bytes=10_000)
 EVENT = Endpoint("event", LIMITS)
+SETUP = (EVENT.name, "")
 POLICY = Policy(retry_first_s=0.5, retry_longest_s=60.0, park_s=600.0, ambiguous="resend")
 
 _offsets = count()
@@ -96,6 +97,7 @@ class PlainSink(Struct, frozen=True):
     token: str = "token"
     needed: Callable[[str], tuple[Need, ...]] = lambda name: ()
     goes_to: Callable[[str, str], bool] = lambda name, endpoint: True
+    group_of: Callable[[str], str] = lambda name: ""
     safe: bool = True
     merges: bool = False
     preferences: Preferences = Preferences()
@@ -113,7 +115,7 @@ class PlainSink(Struct, frozen=True):
         body = event.name.encode()
         head = (event.user_id or "").encode() if self.merges else None
         made = (
-            Payload(to, body, event.name, role=to, replay_safe=self.safe, merge=head)
+            Payload(to, body, event.name, self.group_of(event.name), to, replay_safe=self.safe, merge=head)
             for to in self.endpoints
             if self.goes_to(event.name, to)
         )
@@ -121,7 +123,7 @@ class PlainSink(Struct, frozen=True):
 
     def request(self, endpoint: Endpoint, items: Sequence[Item], attempt: Attempt) -> HttpRequest:
         body = b",".join(member.body for item in items for member in item.members)
-        headers = {"attempt": str(attempt.number), "token": self.token}
+        headers = {"attempt": str(attempt.number), "token": self.token, "group": items[0].first.group}
         return HttpRequest("POST", f"https://vendor.example/{endpoint.name}", headers, body)
 
     def read(self, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from connector.pipeline.backoff import delay_s
 from connector.pipeline.gate import Gate, Permit
+from tests.unit.pipeline.making import SETUP
 
 LANES = 16
 
@@ -181,7 +182,7 @@ class _Lanes:
         elif wait_s > 0.0:
             self._at(now_s + max(wait_s, 1e-6), lane)
         else:
-            permit = self._gate.take(now_s, lane, 1)
+            permit = self._gate.take(now_s, lane, SETUP, 1)
             reply = self._server.ask(now_s, self._chance)
             self._open[lane] = (permit, reply)
             self._at(now_s + reply.took_s, lane)

@@ -39,8 +39,15 @@ def test_a_blocking_batch_stops_its_quota() -> None:
     asides.replace(None, [again(delivery(b"a"), blocks=True), again(delivery(b"b"))])
     assert list(asides.in_turn()) == list(asides)[:1]
     assert asides.blocked() == {"default"}
-    assert asides.blocked(["default"]) == set()
-    assert len(list(asides.in_turn(["default"]))) == 2
+    assert asides.blocked(lambda batch: True) == set()
+    assert len(list(asides.in_turn(lambda batch: True))) == 2
+
+
+def test_a_probe_passes_a_batch_that_blocks_its_quota_and_no_other_does() -> None:
+    asides, probe = held(), delivery(b"b", group="refused")
+    asides.replace(None, [again(delivery(b"a"), blocks=True), again(probe), again(delivery(b"c"))])
+    turns = list(asides.in_turn(lambda batch: batch.setup == ("event", "refused")))
+    assert turns == list(asides)[:2]
 
 
 def test_followers_of_a_key_that_is_free_go_to_the_head_of_the_queue_in_order() -> None:

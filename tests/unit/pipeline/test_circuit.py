@@ -2,8 +2,6 @@
 
 from itertools import pairwise
 
-import pytest
-
 from connector.pipeline.circuit import Circuit
 
 
@@ -27,7 +25,7 @@ def test_ten_failures_and_five_seconds_open_it_and_not_one_less() -> None:
 
 def test_ten_failures_within_five_seconds_of_a_success_do_not_open_it() -> None:
     circuit = Circuit(0.0)
-    circuit.answered(100.0, suspect=False, probe=False)
+    circuit.answered(100.0)
     for _ in range(50):
         circuit.failed(104.9, probe=False)
     assert circuit.state == "closed"
@@ -39,7 +37,7 @@ def test_a_success_begins_the_count_anew() -> None:
     circuit = Circuit(0.0)
     for _ in range(9):
         circuit.failed(1.0, probe=False)
-    circuit.answered(2.0, suspect=False, probe=False)
+    circuit.answered(2.0)
     for _ in range(9):
         circuit.failed(100.0, probe=False)
     assert circuit.state == "closed"
@@ -54,12 +52,12 @@ def test_429_never_opens_it() -> None:
 
 def test_any_answer_about_content_closes_it() -> None:
     circuit = opened_at(100.0)
-    assert circuit.answered(100.5, suspect=False, probe=False)
+    assert circuit.answered(100.5)
     assert circuit.state == "closed"
     circuit = opened_at(100.0)
     circuit.start()
     assert circuit.state == "half_open"
-    assert circuit.answered(101.5, suspect=False, probe=True)
+    assert circuit.answered(101.5)
     assert circuit.state == "closed"
 
 
@@ -67,7 +65,7 @@ def probes(circuit: Circuit, now_s: float, until_s: float) -> list[float]:
     """Return when probes start of a vendor that stays silent, each reply coming at once."""
     times = []
     while now_s < until_s:
-        now_s += circuit.wait_s(now_s, suspect=False, probing=False)
+        now_s += circuit.wait_s(now_s, probing=False)
         times.append(now_s)
         circuit.start()
         circuit.failed(now_s, probe=True)
@@ -84,7 +82,7 @@ def test_probes_come_at_1_2_4_and_8_seconds_and_after_a_minute_twice_a_minute() 
 def test_nothing_starts_beside_a_probe() -> None:
     circuit = opened_at(100.0)
     circuit.start()
-    assert circuit.wait_s(1000.0, suspect=False, probing=True) == float("inf")
+    assert circuit.wait_s(1000.0, probing=True) == float("inf")
 
 
 def test_a_429_ends_a_probe_and_leaves_the_circuit_open() -> None:
@@ -92,67 +90,20 @@ def test_a_429_ends_a_probe_and_leaves_the_circuit_open() -> None:
     circuit.start()
     circuit.limited(101.0, probe=True)
     assert circuit.state == "open"
-    assert circuit.wait_s(101.0, suspect=False, probing=False) == 2.0
+    assert circuit.wait_s(101.0, probing=False) == 2.0
 
 
-# Set-up faults
-
-
-def halted() -> Circuit:
-    circuit = Circuit(0.0)
-    assert circuit.setup_fault(10.0, "credentials", suspect=False, probe=False) == 1
-    return circuit
-
-
-def test_a_set_up_fault_lets_one_request_with_other_content_start_at_once() -> None:
-    circuit = halted()
-    assert circuit.halted
-    assert circuit.wait_s(10.0, suspect=False, probing=False) == 0.0
-    assert circuit.wait_s(10.0, suspect=True, probing=False) == 1.0
-    assert circuit.wait_s(10.0, suspect=False, probing=True) == float("inf")
-
-
-def test_an_answer_to_other_content_acquits_the_set_up() -> None:
-    circuit = halted()
-    assert circuit.answered(10.1, suspect=False, probe=True)
+def test_a_set_up_fault_ends_a_silence_but_is_no_success() -> None:
+    circuit = opened_at(100.0)
+    circuit.start()
+    assert not circuit.refused(probe=False), "its request may be older than the silence"
+    assert circuit.refused(probe=True)
     assert circuit.state == "closed"
-    assert list(circuit.guilty) == [1]
+    assert circuit.last_success_s == 95.0
 
 
-def test_the_same_fault_of_other_content_confirms_it_and_the_sink_stays_halted() -> None:
-    circuit = halted()
-    assert circuit.setup_fault(10.1, "credentials", suspect=False, probe=True) == 0
-    assert circuit.halted
-    assert circuit.wait_s(10.1, suspect=False, probing=False) > 0.0
-    assert list(circuit.guilty) == []
-
-
-def test_probes_of_a_confirmed_halt_back_off_from_one_to_sixty_seconds() -> None:
-    circuit, now_s, waits = halted(), 10.0, []
-    circuit.setup_fault(now_s, "credentials", suspect=False, probe=False)
-    for _ in range(10):
-        wait_s = circuit.wait_s(now_s, suspect=False, probing=False)
-        waits.append(wait_s)
-        now_s += wait_s
-        circuit.setup_fault(now_s, "credentials", suspect=False, probe=True)
-    assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0]
-
-
-def test_a_reply_to_a_request_from_before_the_halt_does_not_lift_it() -> None:
-    circuit = halted()
-    assert not circuit.answered(10.1, suspect=False, probe=False)
-    assert circuit.halted
-
-
-def test_the_accused_content_itself_may_lift_the_halt_and_is_not_guilty() -> None:
-    circuit = halted()
-    assert circuit.answered(11.0, suspect=True, probe=True)
-    assert list(circuit.guilty) == []
-
-
-@pytest.mark.parametrize("probe", [True, False])
-def test_silence_or_429_does_not_lift_a_halt(probe: bool) -> None:
-    circuit = halted()
-    circuit.failed(11.0, probe=probe)
-    circuit.limited(12.0, probe=probe)
-    assert circuit.halted
+def test_a_probe_that_is_cancelled_lets_another_one_try() -> None:
+    circuit = opened_at(100.0)
+    circuit.start()
+    circuit.abandoned(probe=True)
+    assert circuit.state == "open"

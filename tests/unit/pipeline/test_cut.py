@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from connector.pipeline.batch import Batch, Delivery, bundle_size
-from connector.pipeline.cut import cut
+from connector.pipeline.cut import Leave, cut
 from connector.sinks.contract import Endpoint, Limits
 from tests.unit.pipeline.making import EVENT, LIMITS, delivery
 
@@ -19,6 +19,7 @@ ENDPOINTS = {
     "items": Endpoint("items", replace(SMALL, items=6), itemised=True),
     "merged": Endpoint("merged", SMALL),
 }
+SETUPS = [(name, group) for name in ENDPOINTS for group in ("", "g")]
 QUEUES = st.lists(
     st.tuples(
         st.sampled_from([b"a", b"b", b"c", b"d", None]),
@@ -36,7 +37,7 @@ class Cut(Struct):
     queue: deque[Delivery]
     held: dict[bytes, list[Delivery]]
     batch: Batch | None
-    may_send: set[str]
+    may_send: set[tuple[str, str]]
     most: int
 
     def place(self, one: Delivery) -> int:
@@ -49,16 +50,14 @@ class Cut(Struct):
 
 def _cut(
     queue: list[Delivery],
-    may_send: Callable[[Endpoint], bool] = lambda endpoint: True,
+    leave: Callable[[Endpoint, str], Leave] = lambda endpoint, group: "go",
     held: dict[bytes, list[Delivery]] | None = None,
     most: int = 100_000,
     endpoints: dict[str, Endpoint] | None = None,
-    *,
-    alone: bool = False,
 ) -> tuple[Batch | None, deque[Delivery]]:
     waiting = deque(queue)
     endpoints = endpoints or {"event": EVENT, "user": replace(EVENT, name="user")}
-    made = cut(waiting, endpoints, may_send, lambda endpoint: most, held or {}, "time", lambda endpoint: alone)
+    made = cut(waiting, endpoints, leave, lambda endpoint: most, held or {}, "time")
     return made, waiting
 
 
@@ -68,10 +67,16 @@ def cuts(draw: st.DrawFn) -> Cut:
         delivery(key, endpoint=to, group=group, body=b"x" * size, merge=head if to == "merged" else None)
         for key, to, group, size, head in draw(QUEUES)
     ]
-    may_send = draw(st.sets(st.sampled_from(list(ENDPOINTS))))
+    may_send = draw(st.sets(st.sampled_from(SETUPS)))
     held: dict[bytes, list[Delivery]] = {key: [] for key in draw(st.sets(st.sampled_from([b"a", b"b"]), max_size=1))}
     most = draw(st.sampled_from([10, 30, 60, 200]))
-    batch, queue = _cut(made, lambda endpoint: endpoint.name in may_send, held, most, ENDPOINTS)
+
+    def leave(endpoint: Endpoint, group: str) -> Leave:
+        if (endpoint.name, group) in may_send:
+            return "go"
+        return "refused" if {endpoint.name} & {name for name, _ in may_send} else "shut"
+
+    batch, queue = _cut(made, leave, held, most, ENDPOINTS)
     return Cut(made, queue, held, batch, may_send, most)
 
 
@@ -106,7 +111,7 @@ def test_a_batch_keeps_every_limit(cut: Cut) -> None:
         return
     batch, endpoint = cut.batch, cut.batch.endpoint
     limits = endpoint.limits
-    assert endpoint.name in cut.may_send
+    assert batch.setup in cut.may_send
     assert {one.payload.endpoint for one in cut.taken} == {endpoint.name}
     assert len({one.payload.group for one in cut.taken}) == 1
     assert len(batch.bundles) <= limits.items
@@ -126,7 +131,7 @@ def test_the_first_that_may_be_sent_is_sent(cut: Cut) -> None:
     for one in cut.made:
         if one.key in cut.held:
             continue
-        if one.payload.endpoint in cut.may_send and (one.key is None or one.key not in behind):
+        if (one.payload.endpoint, one.payload.group) in cut.may_send and (one.key is None or one.key not in behind):
             assert cut.taken[0] is one
             return
         behind.add(one.key)
@@ -143,10 +148,25 @@ def test_later_deliveries_of_the_same_endpoint_fill_the_batch_over_others() -> N
 
 def test_a_blocked_endpoint_does_not_hold_up_another_but_its_keys() -> None:
     made = [delivery(b"a", endpoint="user"), delivery(b"a"), delivery(b"b")]
-    batch, queue = _cut(made, lambda endpoint: endpoint.name == "event")
+    batch, queue = _cut(made, lambda endpoint, _: "go" if endpoint.name == "event" else "shut")
     assert batch is not None
     assert list(batch.deliveries()) == [made[2]]
     assert list(queue) == made[:2]
+
+
+def test_a_refused_group_does_not_hold_up_another_of_its_endpoint_but_its_keys() -> None:
+    made = [delivery(b"a", group="g"), delivery(b"a"), delivery(b"b"), delivery(b"c", group="g"), delivery(b"d")]
+    asked: list[tuple[str, str]] = []
+
+    def leave(endpoint: Endpoint, group: str) -> Leave:
+        asked.append((endpoint.name, group))
+        return "refused" if group == "g" else "go"
+
+    batch, queue = _cut(made, leave)
+    assert batch is not None
+    assert list(batch.deliveries()) == [made[2], made[4]]
+    assert list(queue) == [made[0], made[1], made[3]]
+    assert asked == [("event", "g"), ("event", "")]
 
 
 def test_the_trigger_is_count_bytes_or_the_one_given() -> None:
@@ -163,7 +183,7 @@ def test_the_trigger_is_count_bytes_or_the_one_given() -> None:
 
 def test_a_probe_of_a_halted_sink_travels_alone() -> None:
     made = [delivery(b"a"), delivery(b"b")]
-    batch, queue = _cut(made, alone=True)
+    batch, queue = _cut(made, lambda endpoint, group: "alone")
     assert batch is not None
     assert list(batch.deliveries()) == made[:1]
     assert list(queue) == made[1:]

@@ -26,6 +26,7 @@ from tests.unit.pipeline.making import (
     P0,
     P1,
     POLICY,
+    SETUP,
     PlainSink,
     TextDecoder,
     batch_of,
@@ -192,23 +193,23 @@ def test_a_vendor_cannot_ask_for_more_than_a_quarter_of_an_hour() -> None:
 
 def test_a_429_ends_a_probe_of_a_halted_sink_too() -> None:
     """circuit.py `limited`: while halted the next probe is not scheduled, so lanes probe without a pause."""
-    gate = Gate(most=4, rate_per_s=None, now_s=0.0)
-    number = gate.setup_fault(gate.take(0.0, "a", 1), 0.0, "credentials")
+    gate = Gate(["event"], most=4, rate_per_s=None, now_s=0.0)
+    number = gate.setup_fault(gate.take(0.0, "a", SETUP, 1), 0.0, "credentials")
     assert number
-    assert gate.setup_fault(gate.take(0.0, "b", 1), 0.0, "credentials") == 0
-    due_s = gate.wait_s(0.0, "c")
+    assert gate.setup_fault(gate.take(0.0, "b", SETUP, 1), 0.0, "credentials") == 0
+    due_s = gate.trial_wait_s(0.0, "c", SETUP)
     assert due_s > 0.0
-    gate.limited(gate.take(due_s, "c", 1), due_s)
-    assert gate.wait_s(due_s, "d") > 0.0
+    gate.limited(gate.take(due_s, "c", SETUP, 1), due_s)
+    assert gate.trial_wait_s(due_s, "d", SETUP) > 0.0
 
 
 def test_a_confirmation_that_is_not_answered_is_repeated_as_a_probe() -> None:
     """circuit.py `wait_s`: while content is accused others may start at once, however often the vendor is silent."""
-    gate = Gate(most=4, rate_per_s=None, now_s=0.0)
-    assert gate.setup_fault(gate.take(0.0, "a", 1), 0.0, "credentials")
-    assert gate.wait_s(0.0, "b") == 0.0, "one immediate request with other content"
-    gate.failed(gate.take(0.0, "b", 1), 0.0)
-    assert gate.wait_s(0.0, "c") > 0.0
+    gate = Gate(["event"], most=4, rate_per_s=None, now_s=0.0)
+    assert gate.setup_fault(gate.take(0.0, "a", SETUP, 1), 0.0, "credentials")
+    assert gate.trial_wait_s(0.0, "b", SETUP) == 0.0, "one immediate request with other content"
+    gate.failed(gate.take(0.0, "b", SETUP, 1), 0.0)
+    assert gate.trial_wait_s(0.0, "c", SETUP) > 0.0
 
 
 def test_an_outage_does_not_count_as_time_of_failing_alone() -> None:

@@ -67,7 +67,7 @@ class Lifted:
 
 
 def adapting() -> Gate:
-    return Gate(most=LANES, rate_per_s=None, now_s=0.0)
+    return Gate(["event"], most=LANES, rate_per_s=None, now_s=0.0)
 
 
 @cache
