@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 SEEDS = 300
-MUTATIONS = 12
+MUTATIONS = 13
 WITHIN_S = 240
 
 

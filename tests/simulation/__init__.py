@@ -35,6 +35,6 @@ Invariants, checked when the thing happens, not only at the end:
     I5  once the faults have ended everything is resolved and committed within a bounded time
     I8  each process counts as many records delivered as it was told of
     I9  a process that ends leaves no task behind
-    and: Retry-After is kept to, nothing is sent for a partition that was handed over or after the end, polls go on,
-    drains and stops are in time, no task dies
+    and: Retry-After is kept to, of a refused set-up a confirmation and probes are sent and no more, nothing is sent for
+    a partition that was handed over or after the end, polls go on, drains and stops are in time, no task dies
 """

@@ -23,6 +23,7 @@ class Maker:
         self._scenario = scenario
         self._place = place
         self._chance = random.Random(f"{scenario.seed}/records")
+        self._groups = random.Random(f"{scenario.seed}/groups of records")
         self._numbers = 0
 
     def make(self, now_ms: int, partitions: Sequence[Partition]) -> Fate:
@@ -47,15 +48,16 @@ class Maker:
         return self._made("good", partition, name.encode(), name, now_ms)
 
     def _made(self, kind: str, partition: Partition, key: bytes | None, user: str, stamp_ms: int) -> Fate:
-        chance = self._chance
+        scenario, chance = self._scenario, self._chance
         self._numbers += 1
         offset = self._place(partition)
         roles = self._roles()
-        value = self._value(kind, user, roles)
+        group = self._groups.choice(scenario.groups)
+        value = self._value(kind, user, roles, group)
         headers = (("trace", b"x" * chance.randrange(30)),) if chance.random() < 0.2 else ()
         record = Record(partition, offset, stamp_ms, key, value, headers)
         sent = () if kind in UNSENT or kind in SKIPPED else roles
-        return Fate(self._numbers, kind, record, sent, self._order(partition, key, user))
+        return Fate(self._numbers, kind, record, sent, self._order(partition, key, user), group)
 
     def _roles(self) -> tuple[str, ...]:
         shape = self._scenario.shape
@@ -73,7 +75,7 @@ class Maker:
             return partition, "key", key
         return partition, "user", user.encode()
 
-    def _value(self, kind: str, user: str, roles: tuple[str, ...]) -> bytes | None:
+    def _value(self, kind: str, user: str, roles: tuple[str, ...], group: str) -> bytes | None:
         chance = self._chance
         if kind == "tombstone":
             return None
@@ -88,6 +90,7 @@ class Maker:
         if kind == "oversize":
             pad = "x" * ITEM_BYTES
         fields = {"name": name, "number": self._numbers, "to": roles, "user_id": user, "pad": pad, "timestamp_ms": 0}
+        fields["group"] = group
         if kind == "elsewhere":
             fields["sinks"] = {"simulated": False}
         return b"\x00" + schema.to_bytes(4, "big") + encode(fields)

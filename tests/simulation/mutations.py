@@ -1,4 +1,4 @@
-"""Twelve defects on purpose: the simulation is worth what it notices.
+"""Thirteen defects on purpose: the simulation is worth what it notices.
 
 Each is put in from outside. Most stand between a flow and what is around it (`Twist`): a sink, a producer, an owner or
 a member of the group that does one thing wrong. Where the defect is one of a stage that only the flow itself makes,
@@ -22,6 +22,7 @@ from connector.pipeline.aside import Asides
 from connector.pipeline.consume import Assignment, Orders, OutOfRange, Owner, Polled
 from connector.pipeline.dead_letter import Letter
 from connector.pipeline.guard import Guard
+from connector.pipeline.setup import Refusal, Refusals, Setup
 from connector.sinks.contract import Attempt, Endpoint, Item, Payload, Verdict
 from tests.simulation.letters import LetterProducer
 from tests.simulation.member import Member
@@ -31,6 +32,7 @@ from tests.simulation.sink import SimulatedSink
 from tests.simulation.world import Result, run
 
 LATER_S = 2.0
+ANY = ("", "")
 
 
 class Mutation(Struct, frozen=True):
@@ -144,9 +146,8 @@ class ForgettingParked(Asides):
 class LosingTails(Asides):
     """Of a batch that was halved only the first half is sent again."""
 
-    def replace(self, old: Any, again: Any, queue: Any) -> None:
-        parts = list(again)
-        super().replace(old, parts[:1], queue)
+    def replace(self, old: Any, again: Any) -> None:
+        super().replace(old, list(again)[:1])
 
 
 class CountingLate(Ledger):
@@ -167,6 +168,19 @@ class CountingExpired(Guard):
 
     def admits(self, reason: str) -> bool:
         return super().admits("refused")
+
+
+class OneForAll(Refusals):
+    """Lets any endpoint and group of the quota speak for all of them."""
+
+    def get(self, setup: Setup) -> Refusal | None:
+        return super().get(ANY)
+
+    def fault(self, now_s: float, setup: Setup, reason: str, *, suspect: bool, probe: Refusal | None) -> int:
+        return super().fault(now_s, ANY, reason, suspect=suspect, probe=probe)
+
+    def answered(self, setup: Setup, *, suspect: bool, probe: Refusal | None) -> bool:
+        return super().answered(ANY, suspect=suspect, probe=probe)
 
 
 def _sink(kind: type[SimulatedSink]) -> Twist:
@@ -191,6 +205,11 @@ MUTATIONS = (
     ),
     Mutation("skip on out of range", frozenset({"I2", "I3"}), Twist(member=Skipping)),
     Mutation("guard counts expired", frozenset({"I5"}), parts={"connector.pipeline.flow.Guard": CountingExpired}),
+    Mutation(
+        "confirm with another group",
+        frozenset({"I1", "set-up"}),
+        parts={"connector.pipeline.gate.Refusals": OneForAll},
+    ),
     Mutation("store after a revoke", frozenset({"I2"}), Twist(member=StoringLate)),
 )
 

@@ -96,7 +96,9 @@ class Oracle:
 
     # What is sent and taken
 
-    def sending(self, host: Host, endpoint: str, entries: Sequence[tuple[int, str, str, bytes]]) -> list[Sent]:
+    def sending(
+        self, host: Host, endpoint: str, entries: Sequence[tuple[int, str, str, bytes]], group: str = ""
+    ) -> list[Sent]:
         """Check a request as it starts: ownership, order, identity. Entries are (number, role, id, body)."""
         self.sends += 1
         itemised = self._scenario.endpoints[endpoint].itemised
@@ -117,6 +119,8 @@ class Oracle:
                 self._story.violated("I4", f"{fate.place} {role} has the id of {self._idents[ident][0].place}")
             if role not in fate.roles or role != endpoint:
                 self._story.violated("I1", f"{fate.place} is sent as {role} to {endpoint}, wanted {fate.roles}")
+            if fate.group != group:
+                self._story.violated("I1", f"{fate.place} of group {fate.group!r} is sent as of {group!r}")
             if fate.key is not None:
                 if itemised and fate.key in keys:
                     self._story.violated("I3", f"{fate.place} shares an itemised request with another of its key")

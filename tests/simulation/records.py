@@ -42,12 +42,15 @@ class Fate:
     its topic.
     """
 
-    def __init__(self, number: int, kind: str, record: Record, roles: tuple[str, ...], key: Key | None) -> None:
+    def __init__(
+        self, number: int, kind: str, record: Record, roles: tuple[str, ...], key: Key | None, group: str = ""
+    ) -> None:
         self.number = number
         self.kind = kind
         self.record = record
         self.roles = roles
         self.key = key
+        self.group = group
         self.skipped = kind in SKIPPED
         self.bodies: dict[str, tuple[str, bytes]] = {}
         self.taken: dict[str, list[Tenure | None]] = {}

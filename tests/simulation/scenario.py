@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from connector.domain.record import Partition
 from connector.pipeline.options import Options, RouteOptions
@@ -61,12 +62,20 @@ RARE = ("late_schema", "known_late", *SKIPPED, *UNSENT, *POISON)
 
 
 class Window(Struct, frozen=True):
-    """A time in which something fails. Units: seconds; `retry_after_s` 0 for a reply that asks nothing."""
+    """A time in which something fails. Units: seconds; `retry_after_s` 0 for a reply that asks nothing.
+
+    `endpoint` and `group`: only requests there, and under its credentials, are refused; None for all.
+    """
 
     kind: WindowKind
     from_s: float
     to_s: float
     retry_after_s: float = 0.0
+    endpoint: str | None = None
+    group: str | None = None
+
+    def refuses(self, endpoint: str, group: str) -> bool:
+        return self.endpoint in (None, endpoint) and self.group in (None, group)
 
 
 class Deed(Struct, frozen=True):
@@ -103,6 +112,7 @@ class Scenario(Struct, frozen=True):
     theme: Theme
     shape: Shape
     endpoints: Mapping[str, Endpoint]
+    groups: tuple[str, ...]
     replay_safe: bool
     options: Options
     partitions: tuple[Partition, ...]
@@ -144,11 +154,13 @@ def draw(seed: int) -> Scenario:
     topics = [f"t{n}" for n in range(chance.choice((1, 1, 2)))]
     partitions = tuple(Partition(topic, n) for topic in topics for n in range(chance.randint(1, 4)))
     options, session_s = _options(theme, kinds, chance), chance.uniform(4, 10)
+    endpoints, groups = _endpoints(theme, shape, chance), _groups(seed)
     return Scenario(
         seed=seed,
         theme=theme,
         shape=shape,
-        endpoints=_endpoints(theme, shape, chance),
+        endpoints=endpoints,
+        groups=groups,
         replay_safe=chance.random() < 0.7,
         options=options,
         partitions=partitions,
@@ -158,7 +170,7 @@ def draw(seed: int) -> Scenario:
         kinds=kinds,
         produce_s=quiet_s if theme == "ageing" else chance.uniform(0, quiet_s),
         quiet_s=quiet_s,
-        windows=_windows(theme, quiet_s, chance),
+        windows=_narrowed(_windows(theme, quiet_s, chance), tuple(endpoints), groups, seed),
         deeds=_deeds(theme, quiet_s, options.drain_s + session_s, replicas, chance),
         vendor=_vendor(theme, chance),
         session_s=session_s,
@@ -257,6 +269,24 @@ def _windows(theme: Theme, quiet_s: float, chance: random.Random) -> tuple[Windo
     # Credentials that fail, work and fail again look like a refusal of content; so they fail once.
     refused = [window for window in made if window.kind == "unauthorised"]
     return tuple(window for window in made if window not in refused[1:])
+
+
+def _groups(seed: int) -> tuple[str, ...]:
+    """Draw how many credentials there are, by a chance of its own."""
+    return random.Random(f"{seed}/groups").choice((("",), ("", "ios"), ("", "ios", "android")))
+
+
+def _narrowed(
+    windows: tuple[Window, ...], endpoints: tuple[str, ...], groups: tuple[str, ...], seed: int
+) -> tuple[Window, ...]:
+    """Have some credentials fail for one endpoint or group alone."""
+    chance, made = random.Random(f"{seed}/narrowed"), []
+    for window in windows:
+        if window.kind == "unauthorised":
+            endpoint, group = chance.choice((None, *endpoints)), chance.choice((None, *groups))
+            window = replace(window, endpoint=endpoint, group=group)
+        made.append(window)
+    return tuple(made)
 
 
 def _deeds(theme: Theme, quiet_s: float, held_s: float, replicas: int, chance: random.Random) -> tuple[Deed, ...]:

@@ -35,11 +35,13 @@ ITEM_BYTES = 3000
 
 
 class Happening(Event, frozen=True, kw_only=True):
-    """The one kind of event: `number` names the record in the oracle, `to` the endpoints it goes to."""
+    """The one kind of event: `number` names the record in the oracle, `to` the endpoints it goes to, `group` whose
+    credentials it goes under."""
 
     name: str
     number: int
     to: tuple[str, ...]
+    group: str = ""
     pad: str = ""
 
     @property
@@ -91,12 +93,14 @@ class SimulatedSink(Struct, frozen=True):
             ident = role_id(scene.record_id, role if len(event.to) > 1 else "")
             body = encode(Entry(ident, event.number, role, event.pad))
             merge = encode({"user": event.user_id}) if self.shape == "merged" else None
-            made.append(Payload(role, body, ident, role=role, replay_safe=self.replay_safe, merge=merge))
+            safe = self.replay_safe
+            made.append(Payload(role, body, ident, event.group, role, replay_safe=safe, merge=merge))
         return Payloads(tuple(made))
 
     def request(self, endpoint: Endpoint, items: Sequence[Item], attempt: Attempt) -> HttpRequest:
         body = b"[" + b",".join(map(_rendered, items)) + b"]"
-        return HttpRequest("POST", f"https://vendor.example/{endpoint.name}", {}, body)
+        credentials = {"authorization": items[0].first.group}
+        return HttpRequest("POST", f"https://vendor.example/{endpoint.name}", credentials, body)
 
     def read(self, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict:
         status = reply.status

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from math import log2
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from msgspec.json import encode
 
 from connector.domain.exchange import HttpRequest, HttpResponse
 from connector.errors import Ambiguous, ConnectorError, NotSent
+from connector.pipeline.setup import Setup
 from tests.simulation.loop import WORLD, Host
 from tests.simulation.oracle import Oracle, Sent
 from tests.simulation.scenario import Scenario
@@ -59,10 +61,10 @@ class Vendor:
         """Whether a connection can be made at all."""
         return not self._weather.has("refusing")
 
-    def answer(self, endpoint: str, body: bytes, sent: Sequence[Sent], groups: Sequence[int]) -> Answer:
-        """Decide over a request that has arrived. `groups` counts the payloads of each item."""
-        whole = len(sent)
-        refusal = self._refusal(body, sent, endpoint)
+    def answer(self, setup: Setup, body: bytes, sent: Sequence[Sent]) -> Answer:
+        """Decide over a request that has arrived, for this endpoint and group."""
+        endpoint, whole = setup[0], len(sent)
+        refusal = self._refusal(body, sent, setup)
         if refusal is not None:
             named = whole == 1 and refusal.status in (400, 403, 413)
             return Answer(refusal, ["bad" if named else "failed"] * whole)
@@ -81,10 +83,10 @@ class Vendor:
             return self._mute(fault, whole, words)
         return Answer(HttpResponse(200, {}, encode(words) if itemised else b'{"ok": true}'), words)
 
-    def _refusal(self, body: bytes, sent: Sequence[Sent], endpoint: str) -> HttpResponse | None:
+    def _refusal(self, body: bytes, sent: Sequence[Sent], setup: Setup) -> HttpResponse | None:
         """Refuse the whole request: for the weather, its size or its content."""
         weather = self._weather
-        if window := weather.find("unauthorised"):
+        if (window := weather.find("unauthorised")) and window.refuses(*setup):
             return HttpResponse(401)
         if self._over_quota():
             return HttpResponse(429, self._chance.choice(({}, {"retry-after": "1"})))
@@ -96,7 +98,7 @@ class Vendor:
         kinds = {one.fate.kind for one in sent}
         if "forbidden" in kinds:
             return HttpResponse(403)
-        if self.scenario.endpoints[endpoint].itemised:
+        if self.scenario.endpoints[setup[0]].itemised:
             return None
         if "stubborn" in kinds:
             return HttpResponse(500)
@@ -153,6 +155,7 @@ class VendorHttp:
         self._host = host
         self._closed = False
         self._not_before_s: dict[str, float] = {}
+        self._refused: dict[Setup, tuple[float, int]] = {}
 
     def close(self) -> None:
         """End with the process: whatever is sent from now on is a fault of the flow."""
@@ -163,12 +166,13 @@ class VendorHttp:
         if self._host.gone:
             raise asyncio.CancelledError
         endpoint = request.url.rsplit("/", 1)[1]
-        entries, groups = _read(request.body)
+        setup = (endpoint, request.headers["authorization"])
+        entries = _read(request.body)
         if vendor.story.told:
             numbers = [entry[0] for entry in entries]
-            vendor.story.say("{} sends {} to {} ({} bytes)", self._host.name, numbers, endpoint, len(request.body))
-        self._check(endpoint, loop.time())
-        sent = vendor.oracle.sending(self._host, endpoint, entries)
+            vendor.story.say("{} sends {} to {} ({} bytes)", self._host.name, numbers, setup, len(request.body))
+        self._check(setup, loop.time())
+        sent = vendor.oracle.sending(self._host, endpoint, entries, setup[1])
         future: asyncio.Future[Answer] = loop.create_future()
         arrive_s = vendor.travel_s()
 
@@ -176,7 +180,7 @@ class VendorHttp:
             words = ["ambiguous"] * len(sent)
             if arrive_s >= timeout_s:
                 return
-            answer = vendor.answer(endpoint, request.body, sent, groups)
+            answer = vendor.answer(setup, request.body, sent)
             if answer.reply is None and answer.error is None:
                 return
             back_s = vendor.travel_s()
@@ -195,19 +199,32 @@ class VendorHttp:
             answer = await future
         finally:
             deadline.cancel()
-        return self._hand_over(endpoint, sent, answer)
+        return self._hand_over(setup, sent, answer)
 
-    def _check(self, endpoint: str, now_s: float) -> None:
-        """Check that the process may send at all, and not before Retry-After allows it."""
+    def _check(self, setup: Setup, now_s: float) -> None:
+        """Check that the process may send at all, not before Retry-After allows it, and no more than probes of a set-up
+        that is refused."""
         vendor = self._vendor
         if self._closed:
             vendor.story.violated("end", f"{self._host.name} sends after its end")
-        quota = vendor.scenario.endpoints[endpoint].quota
+        quota = vendor.scenario.endpoints[setup[0]].quota
         not_before_s = self._not_before_s.get(quota, 0.0)
         if now_s < not_before_s - 1e-6:
             vendor.story.violated("retry-after", f"{self._host.name} sends {not_before_s - now_s:.3f} s too early")
+        if setup in self._refused:
+            since_s, asked = self._refused[setup]
+            if asked > _probes(now_s - since_s + 1e-6):
+                vendor.story.violated("set-up", f"{self._host.name} goes on with {setup}, which is refused")
+            self._refused[setup] = since_s, asked + 1
 
-    def _hand_over(self, endpoint: str, sent: Sequence[Sent], answer: Answer) -> HttpResponse:
+    def _hear(self, setup: Setup, status: int, now_s: float) -> None:
+        """Note a set-up fault, or its end: an answer about content."""
+        if status in (401, 403):
+            self._refused.setdefault(setup, (now_s, 0))
+        elif status in (200, 400, 413):
+            self._refused.pop(setup, None)
+
+    def _hand_over(self, setup: Setup, sent: Sequence[Sent], answer: Answer) -> HttpResponse:
         vendor, reply = self._vendor, answer.reply
         for one, word in zip(sent, answer.words, strict=True):
             vendor.oracle.heard(one, word)
@@ -218,10 +235,11 @@ class VendorHttp:
         if answer.error is not None:
             raise answer.error
         assert reply is not None
-        asked_s = float(reply.headers.get("retry-after", 0))
+        now_s, asked_s = asyncio.get_running_loop().time(), float(reply.headers.get("retry-after", 0))
+        self._hear(setup, reply.status, now_s)
         if asked_s:
-            quota = vendor.scenario.endpoints[endpoint].quota
-            until_s = asyncio.get_running_loop().time() + asked_s
+            quota = vendor.scenario.endpoints[setup[0]].quota
+            until_s = now_s + asked_s
             self._not_before_s[quota] = max(self._not_before_s.get(quota, 0.0), until_s)
         return reply
 
@@ -231,17 +249,20 @@ def _give(future: "asyncio.Future[Answer]", answer: Answer) -> None:
         future.set_result(answer)
 
 
-def _read(body: bytes) -> tuple[list[tuple[int, str, str, bytes]], list[int]]:
-    """Read a request: its payloads as (number, role, id, bytes), and how many each item holds."""
+def _probes(for_s: float) -> int:
+    """Count the probes of a refused set-up: after 1, 3, 7, 15, 31 and 63 s, then each minute."""
+    return min(6, int(log2(for_s + 1.0))) + max(0, int((for_s - 63.0) / 60.0))
+
+
+def _read(body: bytes) -> list[tuple[int, str, str, bytes]]:
+    """Read a request: its payloads as (number, role, id, bytes)."""
     entries: list[tuple[int, str, str, bytes]] = []
-    groups = []
     for item in msgspec.json.decode(body, type=list[msgspec.Raw]):
         fields: dict[str, Any] = msgspec.json.decode(item)
         raws = (
             msgspec.convert(msgspec.json.decode(item, type=Merged), Merged).members if "members" in fields else [item]
         )
-        groups.append(len(raws))
         for raw in raws:
             entry = msgspec.json.decode(raw, type=Entry)
             entries.append((entry.number, entry.role, entry.id, bytes(raw)))
-    return entries, groups
+    return entries
