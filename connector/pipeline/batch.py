@@ -12,7 +12,7 @@ from connector.sinks.contract import Endpoint, Item, Limits, Payload
 MERGED_FULL = 250
 
 
-class Delivery(Struct, frozen=True, eq=False):
+class Delivery(Struct, frozen=True, eq=False, gc=False):
     """One payload of one record, the unit that is acknowledged.
 
     `key` is its order key, None where order does not matter. `deadline_ms`: it is not sent after that time.

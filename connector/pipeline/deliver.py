@@ -2,12 +2,13 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Protocol
 
 from msgspec import Struct
 
 from connector.domain.exchange import HttpRequest, HttpResponse
-from connector.domain.outcome import Delivered, Rejected, Retryable, SetupFault, Undetermined
+from connector.domain.outcome import Delivered, Outcome, Rejected, Retryable, SetupFault, Undetermined
 from connector.errors import Ambiguous, NotSent, SetupFailed
 from connector.pipeline.batch import Batch
 from connector.pipeline.clock import Clock
@@ -30,7 +31,7 @@ class Exchange(Protocol):
     def read(self, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict: ...
 
 
-class Attempted(Struct, frozen=True):
+class Attempted(Struct, frozen=True, dict=True):
     """What one request came to.
 
     Units: bytes, seconds. `status` 0 where no reply came, then `error` names the kind; `retry_after_s` as the reply
@@ -44,15 +45,20 @@ class Attempted(Struct, frozen=True):
     took_s: float
     retry_after_s: float | None = None
 
+    @cached_property
+    def kinds(self) -> frozenset[type[Outcome]]:
+        """The kinds of outcome among the items'; none where the verdict is on the request as a whole."""
+        verdict = self.verdict
+        return frozenset(map(type, verdict)) if isinstance(verdict, list | tuple) else frozenset()
+
     @property
     def outcome(self) -> str:
         """The attempt as one word: ok, retry, reject, setup or ambiguous."""
-        verdict = self.verdict
+        verdict, kinds = self.verdict, self.kinds
         if isinstance(verdict, SetupFault):
             return "setup"
         if not isinstance(verdict, list | tuple):
             return "retry"
-        kinds = set(map(type, verdict))
         if Retryable in kinds:
             retried = [one for one in verdict if isinstance(one, Retryable)]
             return "ambiguous" if retried[0].ambiguous else "retry"
@@ -60,7 +66,7 @@ class Attempted(Struct, frozen=True):
 
     @property
     def all_delivered(self) -> bool:
-        return isinstance(self.verdict, list | tuple) and set(map(type, self.verdict)) <= {Delivered}
+        return self.kinds == {Delivered}
 
 
 class Sender:

@@ -98,14 +98,15 @@ class Desk:
         if not isinstance(verdict, Sequence):
             return
         before, was_halted = circuit.state, permit.gate.halted(batch.setup)
-        retried = [outcome for outcome in verdict if isinstance(outcome, Retryable)]
-        if retried:
+        retried: list[Retryable] = []
+        if Retryable in attempted.kinds:
+            retried = [outcome for outcome in verdict if isinstance(outcome, Retryable)]
             self._failed(retried, attempted)
             self._wait(retried, attempted, permit, known_bad=batch.suspect)
         if len(retried) < len(verdict):
             used = next((one.quota_used for one in verdict if isinstance(one, Delivered)), None)
             permit.gate.answered(permit, self.clock.monotonic_s(), used)
-            self._learn(batch, verdict)
+            self._learn(batch, verdict if Undetermined in attempted.kinds else ())
         if circuit.state != before and "closed" in (circuit.state, before):
             log.warning("circuit changed", sink=self.sink.name, state=circuit.state, before=before)
         if was_halted and not permit.gate.halted(batch.setup):

@@ -1,17 +1,17 @@
 """The stages joined for one sink, in a consumer group of its own."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 
 import structlog
 
-from connector.domain.record import Partition
+from connector.domain.record import Partition, Record
 from connector.observe.metrics import FlowMetrics
 from connector.observe.status import SinkStatus
 from connector.pipeline.account import Account
-from connector.pipeline.acknowledge import Holding, Ledger
+from connector.pipeline.acknowledge import Holding, Ledger, OpenRecord
 from connector.pipeline.consume import Assignment, Consumer, Orders, Owner, Polled, Statistics
 from connector.pipeline.dead_letter import Letters
 from connector.pipeline.desk import Desk
@@ -29,6 +29,9 @@ from connector.sinks.contract import Sink
 
 MOST_LETTERS = 1000
 LEAVE_S = 8.0
+RUN = 100
+LOOK_S = 0.005
+MOST_LOOKS = 40
 UNASSIGNED = "no assignment yet"
 
 _partition = attrgetter("partition")
@@ -114,11 +117,19 @@ class Flow:
     async def _poll(self, consumer: Consumer) -> None:
         clock = self._clock
         while not self._stopping:
+            await self._until_wanted()
             orders, asked_s = self._orders(), clock.monotonic_s()
             polled = await consumer.poll(orders)
             self.metrics.loop("poll", clock.monotonic_s() - asked_s)
-            self._take(polled)
+            await self._take(polled)
         await self._drain_polling(consumer)
+
+    async def _until_wanted(self) -> None:
+        """Wait a little while no lane is short of records: more of them take memory and arrive no sooner."""
+        for _ in range(MOST_LOOKS):
+            if self._stopping or any(lane.waiting < self.desk.ahead for lane in self.lanes):
+                return
+            await asyncio.sleep(LOOK_S)
 
     async def _drain_polling(self, consumer: Consumer) -> None:
         """Drain everything while still a member: the client sends no heartbeats once it closes.
@@ -131,7 +142,7 @@ class Flow:
         )
         try:
             while not draining.done():
-                self._take(await consumer.poll(self._orders()))
+                await self._take(await consumer.poll(self._orders()))
         finally:
             draining.cancel()
         took_s = self._clock.monotonic_s() - began_s
@@ -146,14 +157,13 @@ class Flow:
         except TimeoutError:
             log.warning("Kafka did not answer at the end; what was delivered since the last commit will come again")
 
-    def _take(self, polled: Polled) -> None:
-        holdings, now_s = self.ledger.holdings, self._clock.monotonic_s()
-        for partition, records in groupby(polled.records, _partition):
-            if partition in holdings:
-                holding = holdings[partition]
-                opened = [holding.admit(record, now_s) for record in records]
-                self._report.admitted(partition, opened)
-                self._intake.take(opened)
+    async def _take(self, polled: Polled) -> None:
+        for begin in range(0, len(polled.records), RUN):
+            self._admit(polled.records[begin : begin + RUN])
+            # Replies that came meanwhile are read, and their lanes send on.
+            await asyncio.sleep(0)
+        self._intake.wake()
+        holdings = self.ledger.holdings
         for partition, position in polled.ends.items():
             if partition in holdings:
                 holdings[partition].reached(position)
@@ -174,6 +184,17 @@ class Flow:
         if polled.statistics is not None:
             self._heard(polled.statistics)
         self._report.polled(polled, self.ledger)
+
+    def _admit(self, run: Sequence[Record]) -> None:
+        holdings, now_s = self.ledger.holdings, self._clock.monotonic_s()
+        admitted: list[OpenRecord] = []
+        for partition, records in groupby(run, _partition):
+            if partition in holdings:
+                holding = holdings[partition]
+                opened = [holding.admit(record, now_s) for record in records]
+                self._report.admitted(partition, opened)
+                admitted += opened
+        self._intake.take_some(admitted)
 
     def _note_unreadable(self, polled: Polled) -> None:
         """Note topics that Kafka refuses; one that brings a record, its end or an assignment is readable again."""

@@ -38,12 +38,24 @@ class Intake:
         self._decoder = outside.decoder
         self._clock = outside.clock
         self._metrics = metrics
+        # A dict keeps the order in which lanes were touched, which a set would leave to memory addresses.
+        self._asleep: dict[Lane, None] = {}
 
     def take(self, records: Iterable[OpenRecord]) -> None:
-        """Bring records to their lanes, or to what else becomes of them."""
+        """Bring records to their lanes and wake these, or to what else becomes of them."""
+        self.take_some(records)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have the lanes look that took something since the last time."""
+        asleep, self._asleep = self._asleep, {}
+        for lane in asleep:
+            lane.wake()
+
+    def take_some(self, records: Iterable[OpenRecord]) -> None:
+        """Do as `take`, but leave the lanes asleep."""
         clock = self._clock
         began_s = clock.monotonic_s()
-        # A dict keeps the order in which lanes were touched, which a set would leave to memory addresses.
         arrivals: dict[Lane, list[Arrival]] = {}
         waiting, router, lanes = self.schemas.waiting, self._router, self._lanes
         for opened in records:
@@ -60,6 +72,7 @@ class Intake:
         decoded_s = clock.monotonic_s()
         for lane, those in arrivals.items():
             lane.take(those, decoded_s + LONGEST_COMPUTED_S)
+            self._asleep[lane] = None
         self._metrics.loop("decode", decoded_s - began_s)
         self._metrics.translated(clock.monotonic_s() - decoded_s)
 

@@ -61,13 +61,17 @@ class Lane:
 
     def take(self, arrivals: Sequence[Arrival], until_s: float) -> None:
         """Take records in and translate them at once, until that time: an event takes several times the memory of its
-        payloads. Those that must ask or wait, and all behind them, stay as they came."""
+        payloads. Those that must ask or wait, and all behind them, stay as they came. It does not wake the lane."""
         desk, inbox = self._desk, self._inbox
         now_s = desk.clock.monotonic_s
         for arrival in arrivals:
             if inbox or desk.lookups or now_s() > until_s or translate_now(desk, arrival, self._queue):
                 inbox.append(arrival)
-        self.wake()
+
+    @property
+    def waiting(self) -> int:
+        """Records and deliveries in the queue."""
+        return len(self._inbox) + len(self._queue)
 
     def wake(self) -> None:
         self._woken = True
@@ -176,9 +180,9 @@ class Lane:
         except asyncio.CancelledError:
             gate.abandoned(permit)
             raise
-        batch = replace(batch, status=attempted.status)
-        desk.heard(batch, attempted, permit)
-        return Tried(Flight(batch, flight.aside), attempted, permit, feeds)
+        # The batch as it was: its size is known by now.
+        desk.heard(flight.batch, attempted, permit)
+        return Tried(Flight(replace(batch, status=attempted.status), flight.aside), attempted, permit, feeds)
 
     async def _follow(self, tried: Tried, asides: Asides) -> None:
         """Do what a reply that did not settle everything asks for."""

@@ -40,7 +40,7 @@ def _finish(data: dict[str, Any], schema: Mapping[str, Any], _: object) -> dict[
     if touch.present:
         data = {key: value for key, value in data.items() if value is not None}
     for name, into in touch.merges:
-        if text := data.pop(name, None):
+        if name in data and (text := data.pop(name)):
             data[into] = {**(data.get(into) or {}), **parse_object(text, into)}
     return data
 

@@ -36,7 +36,7 @@ class Payload(Struct, frozen=True, gc=False):
     merge: bytes | None = None
 
 
-class Item(Struct, frozen=True):
+class Item(Struct, frozen=True, gc=False):
     """One element of a request: a payload, or several with an equal `merge` head, in order."""
 
     members: tuple[Payload, ...]
@@ -97,7 +97,7 @@ class Save(Struct, frozen=True):
     value: bytes | None
 
 
-class Scene(Struct, frozen=True):
+class Scene(Struct, frozen=True, gc=False):
     """All that is not in the event.
 
     Shape: `feeds` by feed name, `facts` by need; a fact is None where the lookup may be absent and was.
@@ -118,7 +118,7 @@ class Attempt(Struct, frozen=True):
     feeds: Mapping[str, object] = {}
 
 
-class Payloads(Struct, frozen=True):
+class Payloads(Struct, frozen=True, gc=False):
     """The translation of an event: all of it or nothing."""
 
     payloads: tuple[Payload, ...]

@@ -8,5 +8,6 @@ Everything is real: a broker and a registry (those of KAFKA_BOOTSTRAP_SERVERS an
 set), and in processes of their own the sandbox as the vendor, the floor and the connector. The floor and the connector
 take turns, so that both meet the same neighbours on the machine; CPU time is the process's own, counted between a
 tenth of the records and nineteen twentieths, without the start and without the last batches' wait for company. Age is
-measured apart, at a steady pace: in a backlog it is only the wait of the backlog.
+measured apart, at a steady pace: in a backlog it is only the wait of the backlog. It begins after a warm-up of two
+seconds, in which the schema is fetched and connections are made.
 """

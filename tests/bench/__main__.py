@@ -22,7 +22,7 @@ from tests.services.kafka import Kafka
 from tests.services.registry import Registry
 
 PARTITIONS = 6
-PACE_PER_S, PACED_S = 5_000, 10
+PACE_PER_S, PACED_S = 5_000, 12
 
 
 def main() -> int:

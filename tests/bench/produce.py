@@ -38,9 +38,9 @@ class Source:
 
     def paced(self, per_s: int, seconds: float) -> Iterator[int]:
         """Produce at a pace; yield after each tick."""
-        began_s = time.monotonic()
+        began_s, before = time.monotonic(), self.made
         while (passed_s := time.monotonic() - began_s) < seconds:
-            while self.made < passed_s * per_s:
+            while self.made - before < passed_s * per_s:
                 self._one()
             self._producer.poll(0)
             yield self.made

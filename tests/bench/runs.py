@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tests.bench import floor, vendor
 from tests.bench.measure import Cost, Meter
@@ -21,6 +22,7 @@ from tests.integration.process import Connector, named, until
 
 LANES = 16
 LOOK_S = 0.02
+WARM_S = 2.0
 STUCK_S = 60.0
 
 Progress = Callable[[int], None]
@@ -73,15 +75,19 @@ async def run_backlog(load: Load, latency_ms: int, folder: Path, progress: Progr
 
 
 async def run_paced(load: Load, source: Source, per_s: int, latency_ms: int, folder: Path, progress: Progress) -> Seen:
-    """Deliver what is produced meanwhile, at a pace."""
+    """Deliver what is produced meanwhile, at a pace; the ages are those after the warm-up."""
     async with _joined(load, latency_ms, folder) as (connector, arrived, asked):
         await until(connector.ready, STUCK_S, "ready")
-        for made in source.paced(per_s, load.records / per_s):
-            progress(made)
-            await asyncio.sleep(0)
-        await until(lambda: arrived.value >= source.made, STUCK_S, "every record delivered")
+        warm = 0
+        for seconds in (WARM_S, load.records / per_s - WARM_S):
+            for made in source.paced(per_s, seconds):
+                progress(made)
+                await asyncio.sleep(0)
+            await until(lambda: arrived.value >= source.made, STUCK_S, "every record delivered")
+            warm = warm or source.made
         assert await connector.terminate() == 0, connector.log
-        return await asked()
+        seen = await asked()
+        return replace(seen, ages_ms=seen.ages_ms[warm:])
 
 
 @asynccontextmanager

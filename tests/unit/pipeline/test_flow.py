@@ -97,6 +97,22 @@ def test_k_bad_of_a_hundred_in_a_flow_are_exactly_the_letters() -> None:
     assert rig.stored[P0] == 100
 
 
+def test_no_more_is_read_than_keeps_every_lane_busy() -> None:
+    """Four lanes send at most 4,000 of these records a second, and 10,000 a second can be read."""
+    names = [f"e{number}" for number in range(10_000)]
+    most = 0
+
+    async def until(rig: Rig) -> None:
+        nonlocal most
+        while rig.stored.get(P0, 0) < len(names):
+            most = max(most, sum(lane.waiting for lane in rig.flow.lanes))
+            await asyncio.sleep(0.01)
+        assert now_s() < 5.0
+
+    play(lambda: Rig(records(names)), until)
+    assert most < 3_000, "half of the 6,000 that would wait after a second of reading on"
+
+
 def test_a_topic_that_cannot_be_read_is_named_until_it_brings_a_record_or_is_assigned_anew() -> None:
     told: list[str] = []
 
