@@ -1,8 +1,8 @@
 """How fast a quota may be used: the rate that the settings allow, and what the vendor's own words teach. Pure.
 
 Where the vendor asks for less, the rate that it took lately is the new ceiling. It is neared again within a while, and
-then passed ever faster where nobody objects; the more often it is met, the longer that while. Near the limit that a
-vendor tells of, the rate stays as it is.
+then passed ever faster where nobody objects; the more often the same one is met, the longer that while. Near the limit
+that a vendor tells of, the rate stays as it is.
 """
 
 from collections import deque
@@ -12,11 +12,13 @@ from msgspec.structs import replace
 
 BURST_S = 0.1
 FEWEST = 5
-REMEMBERED = 512
+REMEMBERED = 4096
+REMEMBERED_S = 5.0
 TELLING_S = 1.0
 A_LITTLE = 0.95
 A_LOT = 0.5
 SAME = 0.9
+MORE = 1.05
 NEAR = 0.9
 KEPT_UNITS = 400
 KEPT_LEAST_S = 4.0
@@ -51,6 +53,7 @@ class Pace:
     def __init__(self, most_per_s: float | None, now_s: float) -> None:
         self._most_per_s = float("inf") if most_per_s is None else most_per_s
         self._ceiling: Ceiling | None = None
+        self._before: Ceiling | None = None
         self._near_since_s: float | None = None
         self._allowance = _burst(self._most_per_s)
         self._counted_s = now_s
@@ -80,7 +83,10 @@ class Pace:
     def accepted(self, cost: int, started_s: float, now_s: float) -> None:
         """Note what the vendor took."""
         if started_s >= self._met_s:
-            self._taken.append((self._open_s(now_s), cost))
+            taken, at_s = self._taken, self._open_s(now_s)
+            taken.append((at_s, cost))
+            while taken[0][0] < at_s - REMEMBERED_S:
+                taken.popleft()
 
     def interrupted(self, now_s: float, until_s: float) -> None:
         """Note a wait that was asked for; it is no part of the time in which so much was taken."""
@@ -100,16 +106,20 @@ class Pace:
         self.interrupted(now_s, now_s + asked_s)
         if started_s < self._met_s or not enough or high == float("inf"):
             return
+        # Met again at once: what was taken before was a burst, and that this is the rate is plain by now.
+        again = self._ceiling is not None and now_s - self._met_s < TELLING_S
+        if not again:
+            self._before = self._ceiling
         self._met_s = now_s
         self._near_since_s = None
         self._taken.clear()
-        kept_s, known = max(KEPT_LEAST_S, KEPT_UNITS / high), self._ceiling
+        kept_s, before = max(KEPT_LEAST_S, KEPT_UNITS / high), self._before
         if gently:
             kept_s = KEPT_MOST_S
-        elif known is not None and telling and known.high * SAME <= high <= known.high / SAME:
-            kept_s = max(kept_s, 2 * known.kept_s)
+        elif before is not None and (telling or again) and before.high * SAME <= high <= before.high * MORE:
+            kept_s = max(kept_s, 2 * before.kept_s)
         kept_s = max(min(KEPT_MOST_S, kept_s), KEPT_PER_WAIT * asked_s)
-        self._ceiling = Ceiling(high * (A_LITTLE if telling else A_LOT), high, now_s + asked_s, kept_s)
+        self._ceiling = Ceiling(high * (A_LITTLE if telling or again else A_LOT), high, now_s + asked_s, kept_s)
         self._allowance = min(self._allowance, 0.0)
 
     def used(self, now_s: float, share: float) -> None:

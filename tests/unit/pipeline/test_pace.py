@@ -104,6 +104,33 @@ def test_a_ceiling_that_is_met_again_is_kept_twice_as_long() -> None:
     assert pace.rate_per_s(now_s + 12.0) < 50.0
 
 
+def test_a_ceiling_that_proves_too_low_is_kept_no_longer_than_the_first_time() -> None:
+    pace = Pace(None, 0.0)
+    now_s = steady(pace, 50.0)
+    pace.limited(now_s, now_s, 0.0, gently=False)
+    now_s = steady(pace, 54.0, from_s=now_s + 9.0)
+    pace.limited(now_s, now_s, 0.0, gently=False)
+    assert pace.rate_per_s(now_s) == pytest.approx(0.95 * 54.0)
+    assert pace.rate_per_s(now_s + 400 / 54.0) == pytest.approx(54.0)
+
+
+def test_what_is_taken_after_a_burst_that_was_met_is_the_rate_though_it_is_little() -> None:
+    pace = Pace(None, 0.0)
+    now_s = steady(pace, 50.0)
+    pace.limited(now_s, now_s, 0.0, gently=False)
+    now_s = steady(pace, 40.0, count=10, from_s=now_s + 0.1)
+    pace.limited(now_s, now_s, 0.0, gently=False)
+    assert pace.rate_per_s(now_s) == pytest.approx(0.95 * 40.0)
+
+
+def test_only_what_was_taken_in_the_last_seconds_tells_the_rate() -> None:
+    pace = Pace(None, 0.0)
+    now_s = steady(pace, 20.0, count=400)
+    now_s = steady(pace, 50.0, count=400, from_s=now_s)
+    pace.limited(now_s, now_s, 0.0, gently=False)
+    assert pace.rate_per_s(now_s) == pytest.approx(0.95 * 50.0)
+
+
 def test_a_wait_that_was_asked_for_is_no_part_of_the_time_in_which_so_much_was_taken() -> None:
     pace = Pace(None, 0.0)
     now_s = steady(pace, 50.0, count=40)
@@ -143,6 +170,40 @@ def test_near_the_limit_it_does_not_grow_and_then_goes_on_from_there() -> None:
     pace.used(now_s + 30.0, 0.5)
     assert pace.rate_per_s(now_s + 30.0) == pytest.approx(0.95 * 50.0)
     assert pace.rate_per_s(now_s + 38.0) == pytest.approx(50.0)
+
+
+class Bucket:
+    """Takes so much a second, and what its bucket holds at once; the rest is refused."""
+
+    def __init__(self, pace: Pace, most_per_s: float, holds: float) -> None:
+        self.taken = self.refused = 0
+        self._pace, self._most, self._holds = pace, most_per_s, holds
+        self._left, self._counted_s = holds, 0.0
+
+    def __call__(self, now_s: float) -> None:
+        self._left = min(self._holds, self._left + (now_s - self._counted_s) * self._most)
+        self._counted_s = now_s
+        if self._left < 1.0:
+            self.refused += 1
+            self._pace.limited(now_s, now_s, 0.0, gently=False)
+            return
+        self._left -= 1.0
+        self.taken += 1
+        self._pace.accepted(1, now_s, now_s)
+
+
+@pytest.mark.parametrize("held_s", [0.1, 1.0])
+@pytest.mark.parametrize("most_per_s", [30.0, 100.0, 300.0])
+def test_a_limit_is_found_within_a_minute_whether_it_allows_a_burst_or_not(most_per_s: float, held_s: float) -> None:
+    pace = Pace(None, 0.0)
+    vendor = Bucket(pace, most_per_s, held_s * most_per_s)
+    now_s = steady(pace, 2 * most_per_s, count=20)
+    pace.limited(now_s, now_s, 0.0, gently=False)
+    spent(pace, 1.0, 60.0, heard=vendor)
+    vendor.taken = vendor.refused = 0
+    sent = spent(pace, 60.0, 120.0, heard=vendor)
+    assert vendor.refused / sent <= 0.01
+    assert vendor.taken / 60 >= 0.9 * most_per_s
 
 
 @pytest.mark.parametrize("tells", [True, False])
