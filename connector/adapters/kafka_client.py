@@ -4,18 +4,19 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin._metadata import ClusterMetadata
 
 from connector.domain.record import Partition
 from connector.errors import KafkaFailed
 from connector.pipeline.consume import CommitReport, Statistics
 
 Properties = Mapping[str, str | int | float | bool]
+
+T = TypeVar("T")
 
 _DEFAULTS: Properties = {
     "auto.commit.interval.ms": 1000,
@@ -118,7 +119,7 @@ async def topic_names(properties: Properties, timeout_s: float = 10.0) -> frozen
     """Name every topic that these credentials may see. Raises: KafkaFailed."""
 
     def ask() -> frozenset[str]:
-        return frozenset(_metadata(properties, None, timeout_s).topics)
+        return _asked(properties, lambda client: frozenset(client.list_topics(timeout=timeout_s).topics))
 
     try:
         return await asyncio.to_thread(ask)
@@ -135,14 +136,14 @@ class Look(msgspec.Struct, frozen=True):
 
 def look(properties: Properties, topic: str, timeout_s: float) -> Look:
     """Ask for metadata. Blocking. Raises: KafkaFailed for wrong properties, KafkaException."""
-    found = _metadata(properties, topic, timeout_s)
+    found = _asked(properties, lambda client: client.list_topics(topic, timeout_s))
     of_topic = found.topics[topic]
     if of_topic.error is not None and of_topic.error.code() not in _NO_TOPIC:
         raise KafkaException(of_topic.error)
     return Look(found.cluster_id or "", len(of_topic.partitions))
 
 
-def _metadata(properties: Properties, topic: str | None, timeout_s: float) -> ClusterMetadata:
+def _asked(properties: Properties, question: Callable[[Consumer], T]) -> T:
     """Ask by a handle of its own: a consumer's question does not make a topic, where a producer's may."""
     settings = {**consumer_settings(properties), "enable.auto.commit": False, "group.id": "connector-look"}
     try:
@@ -150,8 +151,7 @@ def _metadata(properties: Properties, topic: str | None, timeout_s: float) -> Cl
     except KafkaException as exc:
         raise refused_settings(exc) from exc
     try:
-        found: ClusterMetadata = asked.list_topics(topic, timeout_s)
-        return found
+        return question(asked)
     finally:
         asked.close()
 
