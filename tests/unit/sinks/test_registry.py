@@ -8,14 +8,14 @@ import pytest
 from connector.errors import Problem, SettingsError
 from connector.sinks.contract import Sink
 from connector.sinks.registry import GROUP, create_sinks, installed
-from tests.unit.sinks.sketches.segment import SegmentSketch
+from tests.unit.pipeline.making import PlainSink
 
 HERE = "tests.unit.sinks.test_registry"
 POINTS = {name: EntryPoint(name, f"{HERE}:create_{name}", GROUP) for name in ("good", "bad", "worse")}
 
 
 def create_good(environ: Mapping[str, str]) -> Sink:
-    return SegmentSketch(environ["GOOD_KEY"], name="good")
+    return PlainSink(name="good", token=environ["GOOD_KEY"])
 
 
 def create_bad(environ: Mapping[str, str]) -> Sink:
