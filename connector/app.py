@@ -10,7 +10,6 @@ import structlog
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
-from connector.adapters.clock import SystemClock
 from connector.adapters.feed_files import FeedFiles
 from connector.adapters.http_client import HttpClient
 from connector.adapters.http_transport import HttpOptions
@@ -25,6 +24,7 @@ from connector.environment import parse_duration_s
 from connector.errors import Problem, SchemaMissing, SettingsError
 from connector.kafka_settings import variable_name
 from connector.observe.metrics import Metrics
+from connector.pipeline.clock import Clock
 from connector.pipeline.consume import Consumer, Owner
 from connector.pipeline.decode import Decoder, Schemas
 from connector.pipeline.event_map import EventMap, parse_event_map
@@ -81,7 +81,7 @@ def read_plan(environ: Mapping[str, str]) -> Plan:
 class Process:
     """What the flows of one process share, made inside the running loop."""
 
-    def __init__(self, plan: Plan, metrics: Metrics, clock: SystemClock) -> None:
+    def __init__(self, plan: Plan, metrics: Metrics, clock: Clock) -> None:
         self.plan = plan
         self.metrics = metrics
         self.clock = clock

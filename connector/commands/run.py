@@ -19,6 +19,7 @@ from connector.commands.signals import on_signals
 from connector.errors import ConnectorError, KafkaFailed, SchemaChanged
 from connector.observe.metrics import Metrics
 from connector.observe.status import Check, SinkStatus
+from connector.pipeline.clock import Clock
 from connector.pipeline.flow import Flow
 from connector.pipeline.health import CHECKS
 
@@ -134,10 +135,10 @@ class Run:
             log.error("a schema kept on disk is not the registry's; nothing is delivered", error=str(failure))
 
 
-async def run(plan: Plan) -> int:
-    """Serve until a signal asks to stop; return the exit code."""
+async def run(plan: Plan, clock: Clock | None = None) -> int:
+    """Serve until a signal asks to stop; return the exit code. `clock` where it is not the system's."""
     metrics, registry = make_metrics(plan.settings)
-    clock = SystemClock()
+    clock = clock or SystemClock()
     process = Process(plan, metrics, clock)
     metrics.started(__version__, _fingerprint(plan), clock.now_ms() / 1000)
     serving = Run(plan, process, metrics)

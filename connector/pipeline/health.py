@@ -25,7 +25,7 @@ def describe(ledger: Ledger, desk: Desk, clock: Clock, found: Mapping[str, str])
         state="in trouble" if found else "delivering" if firsts else "idle",
         partitions=len(ledger.holdings),
         in_flight=ledger.count,
-        oldest_age_s=max(ages_s, default=0.0),
+        oldest_age_s=max((0.0, *ages_s)),
         circuit=state,
         requests=sum(gate.in_use for gate in desk.gates.values()),
         letters_pending=desk.account.letters.pending,

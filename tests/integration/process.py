@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.error import HTTPError
@@ -35,12 +35,16 @@ async def until(condition: Callable[[], object | Awaitable[object]], within_s: f
 
 
 class Connector:
-    """One replica. `env` is all of its environment but for PATH; secrets in it must not show in `log`."""
+    """One replica. `env` is all of its environment but for PATH; secrets in it must not show in `log`.
 
-    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
+    `program` is the command where it is not `connector run` alone.
+    """
+
+    def __init__(self, env: Mapping[str, str], folder: Path, program: Sequence[str] = (str(CONNECTOR), "run")) -> None:
         self.env = {"PATH": os.environ["PATH"], "CONNECTOR_HTTP_PORT": "0", "CONNECTOR_LOG_FORMAT": "json", **env}
         self.log_file = folder / f"{named('connector')}.log"
         self.started_s = 0.0
+        self._program = program
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -65,7 +69,7 @@ class Connector:
         self.started_s = time.monotonic()
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                str(CONNECTOR), "run", env=self.env, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL
+                *self._program, env=self.env, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL
             )
         return self
 
