@@ -58,9 +58,7 @@ class Ledger:
         def reported(made: Made) -> Callable[[KafkaError | None, Message], None]:
             def report(error: KafkaError | None, message: Message) -> None:
                 assert error is None, error
-                place = (topic, message.partition() or 0, message.offset() or 0)
-                with self._lock:
-                    self.entries[made.id] = self._at[place] = Entry(made, place)
+                self.add(made, (topic, message.partition() or 0, message.offset() or 0))
 
             return report
 
@@ -71,6 +69,11 @@ class Ledger:
             )
             producer.poll(0)
         assert producer.flush(60) == 0
+
+    def add(self, made: Made, place: Place) -> None:
+        """A record was produced, and this is where it sits."""
+        with self._lock:
+            self.entries[made.id] = self._at[place] = Entry(made, place)
 
     def accept(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """The vendor took these messages."""
