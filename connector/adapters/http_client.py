@@ -64,7 +64,11 @@ def _message(request: HttpRequest, progress: Progress) -> httpx.Request:
         own = {name.lower() for name in request.headers}
         headers += [(name, value) for name, value in _DEFAULTS if name not in own]
         return httpx.Request(
-            request.method, _url(request.url), headers=headers, content=request.body, extensions={PROGRESS: progress}
+            request.method,
+            _url(request.url),
+            headers=headers,
+            stream=httpx.ByteStream(request.body),
+            extensions={PROGRESS: progress},
         )
     except (httpx.InvalidURL, UnicodeError):
         raise SetupFailed("address", "the URL or a header is malformed") from None

@@ -63,9 +63,9 @@ class Lane:
         """Take records in and translate them at once, until that time: an event takes several times the memory of its
         payloads. Those that must ask or wait, and all behind them, stay as they came. It does not wake the lane."""
         desk, inbox = self._desk, self._inbox
-        now_s = desk.clock.monotonic_s
+        now_s, ask = desk.clock.monotonic_s, bool(desk.lookups)
         for arrival in arrivals:
-            if inbox or desk.lookups or now_s() > until_s or translate_now(desk, arrival, self._queue):
+            if inbox or ask or now_s() > until_s or translate_now(desk, arrival, self._queue):
                 inbox.append(arrival)
 
     @property

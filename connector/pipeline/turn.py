@@ -149,7 +149,7 @@ class Turn:
         limits = self._desk.sink.endpoints[first.payload.endpoint].limits
         if self.draining or len(self._queue) >= min(full(limits), self._desk.ahead):
             return 0.0
-        if sum(len(delivery.payload.body) for delivery in self._queue) >= limits.request_bytes:
+        if sum([len(delivery.payload.body) for delivery in self._queue]) >= limits.request_bytes:
             return 0.0
         return first.since_s + limits.linger_s - self._desk.clock.monotonic_s()
 
