@@ -35,8 +35,7 @@ def cut(
     passed: list[Delivery] = []
     behind: set[bytes] = set()
     filling: Filling | None = None
-    shut: set[str] = set()
-    refused: set[Setup] = set()
+    opening = _Opening(endpoints, leave)
     while queue and len(passed) < LONGEST_WALK:
         delivery = queue.popleft()
         key = delivery.key
@@ -44,34 +43,49 @@ def cut(
             held[key].append(delivery)
             continue
         if key not in behind:
-            if filling is None:
-                setup = (delivery.payload.endpoint, delivery.payload.group)
-                if setup[0] not in shut and setup not in refused:
-                    endpoint = endpoints[setup[0]]
-                    answer = leave(endpoint, setup[1])
-                    if answer in ("go", "alone"):
-                        filling = Filling(delivery, endpoint, request_bytes(endpoint))
-                        if answer == "alone":
-                            break
-                        continue
-                    if answer == "refused":
-                        refused.add(setup)
-                    else:
-                        shut.add(endpoint.name)
-                        if len(shut) == len(endpoints):
-                            # Nothing further back can go either, and the queue may be long.
-                            queue.appendleft(delivery)
-                            break
-            elif filling.accepts(delivery):
-                if filling.add(delivery):
+            if filling is not None:
+                if filling.accepts(delivery) and filling.add(delivery):
                     continue
-                queue.appendleft(delivery)
-                break
+            elif (endpoint := opening.at(delivery.payload)) is not None:
+                filling = Filling(delivery, endpoint, request_bytes(endpoint))
+                if opening.alone:
+                    break
+                continue
         passed.append(delivery)
+        if opening.hopeless or (filling is not None and filling.trigger):
+            # Nothing further back can go either, and the queue may be long.
+            break
         if key is not None:
             behind.add(key)
     queue.extendleft(reversed(passed))
     return filling.batch(trigger) if filling else None
+
+
+class _Opening:
+    """Finds what may open a batch. `alone`: nothing may join it; `hopeless`: nothing of any endpoint goes now."""
+
+    def __init__(self, endpoints: Mapping[str, Endpoint], leave: Callable[[Endpoint, str], Leave]) -> None:
+        self.alone = False
+        self.hopeless = False
+        self._endpoints = endpoints
+        self._leave = leave
+        self._shut: set[str] = set()
+        self._refused: set[Setup] = set()
+
+    def at(self, payload: Payload) -> Endpoint | None:
+        """Return the endpoint of a payload that may open a batch, None where it may not."""
+        setup = (payload.endpoint, payload.group)
+        if payload.endpoint in self._shut or setup in self._refused:
+            return None
+        endpoint = self._endpoints[payload.endpoint]
+        answer = self._leave(endpoint, payload.group)
+        if answer == "refused":
+            self._refused.add(setup)
+        elif answer == "shut":
+            self._shut.add(payload.endpoint)
+            self.hopeless = len(self._shut) == len(self._endpoints)
+        self.alone = answer == "alone"
+        return endpoint if answer in ("go", "alone") else None
 
 
 def in_order(queue: Iterable[Delivery], may_go: Callable[[Payload], bool]) -> Iterator[Delivery]:
