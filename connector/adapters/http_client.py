@@ -11,7 +11,6 @@ from connector.adapters.http_transport import PROGRESS, AiohttpTransport, HttpOp
 from connector.domain.exchange import HttpRequest, HttpResponse
 from connector.errors import Ambiguous, ConnectorError, NotSent, SetupFailed
 
-MAX_BODY_BYTES = 1024 * 1024
 USER_AGENT = f"kafka-vendor-connector/{__version__}"
 _COMPRESSED = ("gzip", "x-gzip", "deflate")
 _DEFAULTS = (("user-agent", USER_AGENT), ("accept", "*/*"), ("accept-encoding", "identity"))
@@ -36,7 +35,7 @@ class HttpClient:
             async with asyncio.timeout(timeout_s):
                 reply = await self._transport.handle_async_request(message)
                 try:
-                    body, truncated = await _read(reply)
+                    body, truncated = await _read(reply, request.reply_bytes)
                 finally:
                     await reply.aclose()
         except TimeoutError:
@@ -74,7 +73,7 @@ def _message(request: HttpRequest, progress: Progress) -> httpx.Request:
         raise SetupFailed("address", "the URL or a header is malformed") from None
 
 
-async def _read(reply: httpx.Response) -> tuple[bytes, bool]:
+async def _read(reply: httpx.Response, most: int) -> tuple[bytes, bool]:
     """Read to the end or the bound; what the vendor compressed unasked counts by its full size."""
     inflater = None
     if reply.headers.get("content-encoding", "").lower() in _COMPRESSED:
@@ -83,13 +82,13 @@ async def _read(reply: httpx.Response) -> tuple[bytes, bool]:
     received = 0
     async for chunk in reply.aiter_raw():
         received += len(chunk)
-        room = MAX_BODY_BYTES + 1 - len(body)
+        room = most + 1 - len(body)
         try:
             body += inflater.decompress(chunk, room) if inflater else chunk[:room]
         except zlib.error:
             raise Ambiguous("protocol") from None
-        if max(received, len(body)) > MAX_BODY_BYTES:
-            return bytes(body[:MAX_BODY_BYTES]), True
+        if max(received, len(body)) > most:
+            return bytes(body[:most]), True
     if inflater and body and not inflater.eof:
         raise Ambiguous("protocol")
     return bytes(body), False

@@ -3,13 +3,14 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 import msgspec
 import structlog
 from msgspec.structs import replace
 
-from connector.domain.exchange import HttpRequest, HttpResponse
+from connector.domain.exchange import REPLY_BYTES, HttpRequest, HttpResponse
 from connector.errors import Ambiguous, FeedFailed, NotSent, SetupFailed
 from connector.pipeline.backoff import delay_s
 from connector.pipeline.clock import Clock
@@ -130,7 +131,9 @@ class Feeds:
         try:
             nonce = self._chance.randbytes(NONCE_BYTES)
             reply = await ask(self._http, feed.request(last, self._clock.now_ms(), nonce))
-            renewal = understood(lambda: feed.read(reply, last, self._clock.now_ms()))
+            read = partial(understood, partial(feed.read, reply, last, self._clock.now_ms()))
+            # To read a file of many MiB takes seconds, which deliveries and probes of liveness do not have.
+            renewal = read() if len(reply.body) <= REPLY_BYTES else await asyncio.to_thread(read)
         except FeedFailed as failure:
             self.failing[feed.name] = failure.reason
             log.warning("feed not renewed, its last value stands", feed=feed.name, reason=failure.reason)

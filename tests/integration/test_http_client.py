@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import uvloop
 
-from connector.adapters.http_client import MAX_BODY_BYTES, USER_AGENT, HttpClient
+from connector.adapters.http_client import USER_AGENT, HttpClient
 from connector.adapters.http_transport import HttpOptions
-from connector.domain.exchange import HttpRequest, HttpResponse
+from connector.domain.exchange import REPLY_BYTES, HttpRequest, HttpResponse
 from connector.errors import Ambiguous, ConnectorError, NotSent, SetupFailed
 from tests.doubles.vendor import NEVER, Reply, Request, Vendor
 
@@ -425,7 +425,7 @@ def test_a_huge_reply_is_cut_at_the_bound_and_an_unread_rest_ends_the_connection
             result = await attempt(client, vendor.url)
             assert isinstance(result, HttpResponse)
             assert result.truncated
-            assert len(result.body) <= MAX_BODY_BYTES
+            assert len(result.body) <= REPLY_BYTES
             vendor.script = ok
             await attempt(client, vendor.url)
             assert vendor.connections == connections
@@ -439,6 +439,18 @@ def test_a_reply_of_exactly_the_bound_is_whole(run: Run) -> None:
         reply = await once(Vendor(lambda request: Reply(body=b"x" * 1_048_576)))
         assert isinstance(reply, HttpResponse)
         assert (len(reply.body), reply.truncated) == (1_048_576, False)
+
+    run(main())
+
+
+@pytest.mark.parametrize(("size", "truncated"), [(3_000_000, False), (3_000_001, True)])
+def test_a_request_may_ask_for_more_of_its_reply(run: Run, size: int, truncated: bool) -> None:
+    async def main() -> None:
+        client = HttpClient(DIRECT)
+        async with Vendor(lambda request: Reply(body=b"x" * size)) as vendor:
+            reply = await client.send(HttpRequest("GET", vendor.url, reply_bytes=3_000_000), timeout_s=10.0)
+        assert (len(reply.body), reply.truncated) == (3_000_000, truncated)
+        await client.close()
 
     run(main())
 

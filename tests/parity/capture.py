@@ -127,6 +127,7 @@ class Vendor(Struct, frozen=True):
 
     `headers`  those that mean something, in lower case; of the `counted` ones ours is at least theirs, absent is 0.
     `normal`   drops from a request what identifies its sender, and writes equal things alike.
+    `near`     names in a body whose numbers may differ, by so much at most.
     """
 
     name: str
@@ -137,3 +138,4 @@ class Vendor(Struct, frozen=True):
     headers: frozenset[str]
     normal: Callable[[Wire], Wire]
     counted: frozenset[str] = frozenset()
+    near: Mapping[str, int] = {}

@@ -48,10 +48,10 @@ def _request(vendor: Vendor, expected: Expected, sent: Wire) -> Iterator[str]:
     for path in expected.varies:
         their_body = masked(their_body, path)
         our_body = masked(our_body, path)
-    yield from _values("body", our_body, their_body)
+    yield from _values("body", our_body, their_body, vendor.near)
 
 
-def _values(at: str, ours: Any, theirs: Any) -> Iterator[str]:
+def _values(at: str, ours: Any, theirs: Any, near: Mapping[str, int]) -> Iterator[str]:
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in sorted(ours.keys() | theirs.keys()):
             if key not in theirs:
@@ -59,13 +59,18 @@ def _values(at: str, ours: Any, theirs: Any) -> Iterator[str]:
             elif key not in ours:
                 yield f"{at}.{key}: is not sent"
             else:
-                yield from _values(f"{at}.{key}", ours[key], theirs[key])
+                yield from _values(f"{at}.{key}", ours[key], theirs[key], near)
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
         for number, (our, their) in enumerate(zip(ours, theirs, strict=True)):
-            yield from _values(f"{at}[{number}]", our, their)
+            yield from _values(f"{at}[{number}]", our, their, near)
     # As text, because in Python 1, 1.0 and True are equal.
-    elif json.dumps(ours) != json.dumps(theirs):
+    elif json.dumps(ours) != json.dumps(theirs) and not _near(at, ours, theirs, near):
         yield f"{at}: {_short(ours)}, not {_short(theirs)}"
+
+
+def _near(at: str, ours: Any, theirs: Any, near: Mapping[str, int]) -> bool:
+    most = near.get(at.rpartition(".")[2])
+    return most is not None and type(ours) is type(theirs) is int and abs(ours - theirs) <= most
 
 
 def masked(body: Any, path: str) -> Any:

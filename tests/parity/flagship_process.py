@@ -36,6 +36,7 @@ class Process(Struct):
     context: dict[str, Any]
     consent: bool
     waiting: list[Event]
+    now_ms: int = BEGAN_MS
 
     @property
     def batches(self) -> bool:
@@ -46,7 +47,7 @@ class Process(Struct):
         return bool(self.input["mode"] == "DECISION_API")
 
     def ids(self) -> dict[str, Any]:
-        return {"user_id": self.user_id, "anonymous_id": self.anonymous_id, "timestamp_ms": BEGAN_MS}
+        return {"user_id": self.user_id, "anonymous_id": self.anonymous_id, "timestamp_ms": self.now_ms}
 
     def told(self) -> Identify:
         return Identify(traits=self.context, **self.ids())
@@ -85,6 +86,11 @@ def inputs(subject: Subject) -> list[Event]:
 
 
 def _nothing(process: Process, step: Mapping[str, Any]) -> list[Event]:
+    return []
+
+
+def _later(process: Process, step: Mapping[str, Any]) -> list[Event]:
+    process.now_ms += step["ms"]
     return []
 
 
@@ -147,7 +153,7 @@ def _flushed(process: Process, step: Mapping[str, Any]) -> list[Event]:
 
 _STEPS: Mapping[str, Callable[[Process, Mapping[str, Any]], list[Event]]] = {
     "activate": _activated,
-    "advance_ms": _nothing,
+    "advance_ms": _later,
     "authenticate": _authenticated,
     "fetch_flags": _decided,
     "flush": _flushed,

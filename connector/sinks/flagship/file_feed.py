@@ -1,6 +1,6 @@
 """The bucketing file as a feed. Pure.
 
-Source: sheet section 5; of two files the latest holds, also for panic (section 20, numbers 6 to 8).
+Source: sheet sections 1 (headers) and 5; of two files the latest holds, also for panic (section 20, numbers 6 to 8).
 """
 
 from connector.domain.exchange import HttpRequest, HttpResponse
@@ -20,10 +20,14 @@ class FileFeed:
         self._rules = RULES[settings.decision_rules]
         self._every_s = settings.polling_interval
         self._halt = settings.halt
+        self._batched = settings.batched
+        self._limit = settings.file_limit
 
     def request(self, last: Renewal | None, now_ms: int, nonce: bytes) -> HttpRequest:
-        headers = {"If-Modified-Since": last.stamp} if last is not None else {}
-        return HttpRequest("GET", self._url, headers)
+        headers = {} if last is None else {"If-Modified-Since": last.stamp}
+        if self._batched:
+            headers["Content-Type"] = "application/json"
+        return HttpRequest("GET", self._url, headers, reply_bytes=self._limit)
 
     def read(self, reply: HttpResponse, last: Renewal | None, now_ms: int) -> Renewal:
         """Read a file that is new, or keep the one that is not. Raises: FeedFailed."""
@@ -33,7 +37,7 @@ class FileFeed:
         if reply.status != 200 or stamp is None:
             raise FeedFailed(f"status {reply.status}")
         if reply.truncated:
-            raise FeedFailed("too large")
+            raise FeedFailed(f"the file is larger than FLAGSHIP_FILE_LIMIT allows, {self._limit} bytes")
         try:
             file = read_file(reply.body, self._rules)
         except ValueError:

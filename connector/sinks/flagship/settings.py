@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from connector.environment import DurationS, EnvSettings
+from connector.environment import DurationS, EnvSettings, SizeBytes
 from connector.sinks.address import base_address
 from connector.sinks.contract import Halt
 
@@ -32,6 +32,7 @@ class FlagshipSettings(EnvSettings):
         "sound", description="whose rules decide by the file: sound ones, or those of a Python SDK with its defects"
     )
     polling_interval: DurationS = Field(60.0, ge=1, description="how often the file, or the panic switch, is asked for")
+    file_limit: SizeBytes = Field(16 << 20, ge=1 << 20, le=256 << 20, description="largest bucketing file that is read")
     panic: Literal["skip", "hold"] = Field("skip", description="what becomes of records met in panic")
     too_old: Literal["dead_letter", "now"] = Field(
         "dead_letter", description="what becomes of events older than 4 hours; now sends them as of now"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from connector.domain.exchange import HttpRequest, HttpResponse
+from connector.domain.exchange import HttpResponse
 from connector.errors import FeedFailed
 from connector.sinks.contract import Halt, Renewal
 from connector.sinks.flagship.bucketing import BucketingFile
@@ -24,8 +24,15 @@ def renewed(body: bytes = BODY, status: int = 200, last: Renewal | None = None, 
 
 def test_the_first_question_has_no_condition_and_the_next_the_stamp_as_it_came() -> None:
     url = "https://cdn.flagship.io/env1/bucketing.json"
-    assert FEED.request(None, 0, b"") == HttpRequest("GET", url)
-    assert FEED.request(renewed(), 0, b"") == HttpRequest("GET", url, {"If-Modified-Since": STAMP})
+    first, second = FEED.request(None, 0, b""), FEED.request(renewed(), 0, b"")
+    content = {"Content-Type": "application/json"}
+    assert (first.method, first.url, first.headers) == ("GET", url, content)
+    assert (second.method, second.url, second.headers) == ("GET", url, {"If-Modified-Since": STAMP, **content})
+
+
+def test_the_older_form_says_nothing_of_a_content_there_is_none_of() -> None:
+    feed = FileFeed(FlagshipSettings.load({"FLAGSHIP_ENV_ID": "env1", "FLAGSHIP_PROTOCOL": "single"}))
+    assert feed.request(None, 0, b"").headers == {}
 
 
 def test_a_new_file_is_read_kept_and_polled_again_in_time() -> None:
@@ -59,9 +66,11 @@ def test_an_answer_without_a_usable_file_leaves_the_last_one(body: bytes, status
         renewed(body, status, None, stamp)
 
 
-def test_a_file_too_large_to_be_read_to_its_end_is_not_taken_for_a_whole_one() -> None:
-    with pytest.raises(FeedFailed):
-        FEED.read(HttpResponse(200, {"last-modified": STAMP}, BODY, truncated=True), None, 0)
+def test_a_file_too_large_to_be_read_to_its_end_is_not_taken_for_a_whole_one_and_names_the_setting() -> None:
+    feed = FileFeed(FlagshipSettings.load({"FLAGSHIP_ENV_ID": "env1", "FLAGSHIP_FILE_LIMIT": "2MiB"}))
+    assert feed.request(None, 0, b"").reply_bytes == 2_097_152
+    with pytest.raises(FeedFailed, match="FLAGSHIP_FILE_LIMIT allows, 2097152 bytes"):
+        feed.read(HttpResponse(200, {"last-modified": STAMP}, BODY, truncated=True), None, 0)
 
 
 def test_two_environments_have_feeds_of_their_own() -> None:
