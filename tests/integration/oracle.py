@@ -17,6 +17,9 @@ from tests.integration.events import Made
 Place = tuple[str, int, int]  # topic, partition, offset
 
 
+_NO_COORDINATOR = (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
+
+
 class Entry(Struct, frozen=True):
     """A produced record and where it sits."""
 
@@ -170,13 +173,20 @@ def create_topics(bootstrap: str, *names: str, partitions: int = 6, **config: st
 
 
 def committed(bootstrap: str, group: str, topic: str, partitions: int = 6) -> dict[tuple[str, int], int]:
-    """What the group has committed, 0 where nothing."""
-    looking = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    """What the group has committed, 0 where nothing; also while a broker that just started finds its coordinators."""
+    looking, until = Consumer({"bootstrap.servers": bootstrap, "group.id": group}), time.monotonic() + 15
     try:
-        found = looking.committed([TopicPartition(topic, number) for number in range(partitions)], 15)
+        while True:
+            try:
+                found = looking.committed([TopicPartition(topic, number) for number in range(partitions)], 15)
+            except KafkaException as failure:
+                if failure.args[0].code() not in _NO_COORDINATOR or time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+            else:
+                return {(topic, one.partition): max(one.offset, 0) for one in found}
     finally:
         looking.close()
-    return {(topic, one.partition): max(one.offset, 0) for one in found}
 
 
 def letters(bootstrap: str, topic: str) -> list[Letter]:
