@@ -70,6 +70,12 @@ def read_plan(environ: Mapping[str, str]) -> Plan:
     except (OSError, ValueError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else str(fault)
         problems.append(Problem("CONNECTOR_EVENTS", f"cannot be used: {reason}"))
+    if settings is not None and settings.registry.url is None:
+        problems += [
+            Problem("SCHEMA_REGISTRY_URL", f"must be set: {sink.name} writes to topic {topic} by a schema")
+            for sink in sinks
+            for topic in own_topics(sink)
+        ]
     refused = refused_property(settings.kafka) if settings is not None else None
     if refused is not None:
         problems.append(Problem(variable_name(refused or "*"), "the Kafka client refuses what it is set to"))
@@ -120,6 +126,7 @@ class Process:
             reload=lambda: create_sinks([sink.name], self.plan.environ)[0],
             shelf=self.shelf,
             open_store=lambda lookup: open_store(lookup.address),
+            registrar=self.registry,
         )
         delivery = self.plan.settings.delivery[sink.name]
         options = flow_options(sink.name, delivery, self.plan.settings.connector, max_age=max_age)
@@ -184,6 +191,11 @@ def group_id(connector: ConnectorSettings, sink: str) -> str:
 
 def letters_topic(connector: ConnectorSettings, sink: str) -> str:
     return f"{connector.dead_letter_prefix}.{sink}"
+
+
+def own_topics(sink: Sink) -> list[str]:
+    """Return the topics that a sink writes to beside its letters."""
+    return [endpoint.topic.name for endpoint in sink.endpoints.values() if endpoint.topic is not None]
 
 
 def start_from(text: str) -> StartFrom:

@@ -14,6 +14,8 @@ ConnectorError
   KafkaFailed              the operator of Kafka: a fatal client error
   FeedFailed               the vendor's side: a polled file or token could not be renewed
   StoreFailed              the operator of a store of saved values: it does not answer
+  WriteFailed              the operator of Kafka: the broker did not take a record of ours
+  SchemaRefused            the operator of the registry: it does not take a schema of ours
 """
 
 from msgspec import Struct
@@ -118,3 +120,15 @@ class StoreFailed(ConnectorError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+class WriteFailed(ConnectorError):
+    """The broker did not take a record; `kind` is too_large, timed_out, queue_full, fatal or refused."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        super().__init__(f"record not written: {kind}")
+
+
+class SchemaRefused(ConnectorError):
+    """The registry does not take a schema under its subject, and does not have it."""

@@ -1,4 +1,4 @@
-"""Dead letters to Kafka: an idempotent producer whose reports are read on the event loop."""
+"""Dead letters and other records of ours to Kafka: an idempotent producer whose reports are read on the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,8 @@ from connector.adapters.kafka_client import (
     raised_kind,
     refused_settings,
 )
-from connector.pipeline.dead_letter import Letter, LetterFailed
+from connector.domain.record import Outgoing
+from connector.errors import WriteFailed
 
 _log: Any = structlog.get_logger(__name__)
 
@@ -31,7 +32,7 @@ def _client(settings: dict[str, Any]) -> Producer:
 
 
 class KafkaProducer:
-    """The `Producer` of pipeline/dead_letter.py; after a fatal error the next letter goes by a new client."""
+    """The `Producer` of pipeline/dead_letter.py; after a fatal error the next record goes by a new client."""
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class KafkaProducer:
         self._pending: set[asyncio.Future[None]] = set()
         self._serving: asyncio.Task[None] | None = None
 
-    def produce(self, letter: Letter) -> "asyncio.Future[None]":
+    def produce(self, record: Outgoing) -> "asyncio.Future[None]":
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def reported(error: KafkaError | None, _message: Message) -> None:
@@ -68,18 +69,18 @@ class KafkaProducer:
             if error is None:
                 future.set_result(None)
             else:
-                future.set_exception(LetterFailed(_failure(error)))
+                future.set_exception(WriteFailed(_failure(error)))
 
         try:
             self._current().produce(
-                letter.topic, letter.value, letter.key, headers=list(letter.headers), on_delivery=reported
+                record.topic, record.value, record.key, headers=list(record.headers), on_delivery=reported
             )
         except KafkaException as exc:
             error = exc.args[0]
             self._spoiled = self._spoiled or is_fatal(error)
-            future.set_exception(LetterFailed(_failure(error)))
+            future.set_exception(WriteFailed(_failure(error)))
         except BufferError:
-            future.set_exception(LetterFailed("refused"))
+            future.set_exception(WriteFailed("refused"))
         else:
             self._pending.add(future)
             if self._serving is None or self._serving.done():
@@ -102,7 +103,7 @@ class KafkaProducer:
                     self._producer.poll(0)
             except KafkaException as exc:
                 # A fatal error is not given to error_cb, but raised.
-                _log.error("dead letter producer failed, a new one is made", kind=raised_kind(exc))
+                _log.error("producer failed, a new one is made", kind=raised_kind(exc))
                 self._spoiled = True
             if self._spoiled:
                 self._end("fatal")
@@ -125,7 +126,7 @@ class KafkaProducer:
             producer.purge(in_queue=True, in_flight=True, blocking=False)
         for future in self._pending:
             if not future.done():
-                future.set_exception(LetterFailed(kind))
+                future.set_exception(WriteFailed(kind))
         self._pending.clear()
 
 
@@ -136,5 +137,5 @@ def _failure(error: KafkaError) -> str:
         return "too_large"
     if error.code() in _TIMED_OUT:
         return "timed_out"
-    _log.warning("dead letter refused", kind=error_kind(error))
+    _log.warning("record refused", kind=error_kind(error))
     return "refused"

@@ -13,10 +13,12 @@ from confluent_kafka.schema_registry.error import OAuthTokenError, SchemaRegistr
 from msgspec import Struct
 
 from connector.adapters.schema_cache import SchemaCache
-from connector.errors import SchemaChanged, SchemaMissing, SchemaUnavailable
+from connector.errors import SchemaChanged, SchemaMissing, SchemaRefused, SchemaUnavailable
 
 _UNKNOWN_ID = 40403
 _MOST_REFERENCES = 100
+# Not compatible with what is there, no valid schema, or no right to write it.
+_REFUSALS = (401, 403, 409, 422)
 
 OnFetch = Callable[[str, float], None]
 """Told of each fetch: fetched, cached, missing, unavailable or changed, and its seconds."""
@@ -27,6 +29,8 @@ class _Client(Protocol):
 
     async def get_schema(self, schema_id: int) -> Schema: ...
     async def get_version(self, subject_name: str, version: int, deleted: bool) -> RegisteredSchema: ...
+    async def lookup_schema(self, subject_name: str, schema: Schema) -> RegisteredSchema: ...
+    async def register_schema(self, subject_name: str, schema: Schema) -> int: ...
     async def clear_caches(self) -> None: ...
     async def aclose(self) -> None: ...
 
@@ -98,6 +102,37 @@ class SchemaRegistry:
             await asyncio.to_thread(self._cache.write, schema_id, schemas)
         self._unconfirmed.discard(schema_id)
         return schemas, "fetched"
+
+    async def register(self, subject: str, schema: str) -> int:
+        """Return the id of an Avro schema under a subject; one that is there already needs no right to write.
+
+        Raises: SchemaUnavailable, SchemaRefused.
+        """
+        wanted = Schema(schema, "AVRO")
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                try:
+                    found = (await self._client.lookup_schema(subject, wanted)).schema_id
+                except SchemaRegistryError as error:
+                    if error.http_status_code != 404:
+                        raise
+                    found = await self._client.register_schema(subject, wanted)
+        except SchemaRegistryError as error:
+            if error.http_status_code in _REFUSALS:
+                reason = f"the registry answered {error.http_status_code} to the schema of {subject}"
+                raise SchemaRefused(reason) from None
+            raise SchemaUnavailable(f"the registry answered {error.http_status_code}") from None
+        except TimeoutError:
+            raise SchemaUnavailable(f"the registry did not answer within {self._timeout_s:g} s") from None
+        except OAuthTokenError:
+            raise SchemaUnavailable("no token for the registry") from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            raise SchemaUnavailable(f"the registry cannot be reached ({type(error).__name__})") from None
+        except (ValueError, TypeError, LookupError, AttributeError):
+            raise SchemaUnavailable("the registry's answer is no id") from None
+        if not isinstance(found, int):
+            raise SchemaUnavailable("the registry's answer is no id")
+        return found
 
     async def revalidate(self) -> int:
         """Compare what came from the disk with the registry and return how many ids still wait for it.

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from connector.adapters.clock import SystemClock
 from connector.adapters.kafka_client import topic_names
-from connector.app import Plan, Process, letters_topic, make_metrics
+from connector.app import Plan, Process, letters_topic, make_metrics, own_topics
 from connector.domain.events import Event, Exposure, Identify, Track, Workflow
 from connector.domain.exchange import HttpRequest
 from connector.domain.record import Partition, Record
@@ -69,7 +69,7 @@ async def _findings(plan: Plan, process: Process) -> AsyncIterator[Finding]:
 
 
 def _topics(plan: Plan, names: frozenset[str]) -> Iterator[Finding]:
-    """Look for the topics that are read, and for those that letters go to."""
+    """Look for the topics that are read, and for those that are written to."""
     wanted = {topic: None for delivery in plan.settings.delivery.values() for topic in delivery.topics}
     for topic in wanted:
         if topic.startswith("^"):
@@ -80,6 +80,8 @@ def _topics(plan: Plan, names: frozenset[str]) -> Iterator[Finding]:
     for sink in plan.sinks:
         letters = letters_topic(plan.settings.connector, sink.name)
         yield Finding(f"dead-letter topic {letters}", "" if letters in names else "does not exist; create it")
+        for topic in own_topics(sink):
+            yield Finding(f"{sink.name}: topic {topic}", "" if topic in names else "does not exist; create it")
 
 
 async def _registry(process: Process) -> Finding:

@@ -7,8 +7,10 @@ import re
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from typing import Any
 
+import fastavro
 import msgspec
 from msgspec import Struct
 
@@ -25,7 +27,7 @@ from connector.pipeline.decode import Ignored, UnknownSchema
 from connector.pipeline.deliver import NONCE_BYTES
 from connector.pipeline.feed import Feeds
 from connector.pipeline.preview import Moment, Preview, preview
-from connector.sinks.contract import Sink
+from connector.sinks.contract import Payload, Sink, Topic
 from connector.sinks.registry import settings_class
 
 _GROUP = "connector-explain"
@@ -108,7 +110,7 @@ async def _by_sink(plan: Plan, process: Process, sink: Sink, record: Record, eve
     moment = Moment(cluster, feeds.values, clock.now_ms(), chance.randbytes(NONCE_BYTES))
     options = flow_options(sink.name, delivery, plan.settings.connector, max_age=True)
     masks = Masks(settings_class(sink.name).load(plan.environ).secrets())
-    return _told(sink.name, preview(sink, options, record, event, moment), feeds.failing, masks)
+    return _told(sink, preview(sink, options, record, event, moment), feeds.failing, masks)
 
 
 def _said_of(record: Record) -> Iterator[str]:
@@ -118,8 +120,9 @@ def _said_of(record: Record) -> Iterator[str]:
         yield f"header {name}: {'none' if value is None else _text(value)}"
 
 
-def _told(sink: str, made: Preview, failing: Mapping[str, str], masks: Masks) -> Iterator[str]:
+def _told(of: Sink, made: Preview, failing: Mapping[str, str], masks: Masks) -> Iterator[str]:
     """Say what a sink makes of the event, secrets masked."""
+    sink = of.name
     yield ""
     for feed, reason in failing.items():
         yield f"{sink}: its feed {feed} could not be asked for: {reason}"
@@ -141,6 +144,17 @@ def _told(sink: str, made: Preview, failing: Mapping[str, str], masks: Masks) ->
         yield f"{sink}: {len(one.body)} bytes to {one.endpoint}, id {one.id}{role}"
     for request in made.requests:
         yield from _rendered(request, masks)
+    for one in made.payloads:
+        topic = of.endpoints[one.endpoint].topic
+        if topic is not None:
+            yield from _written(topic, one)
+
+
+def _written(topic: Topic, payload: Payload) -> Iterator[str]:
+    yield ""
+    yield f"a record to topic {topic.name}, key {'none' if payload.key is None else _text(payload.key)}"
+    schema = fastavro.parse_schema(json.loads(topic.schema))
+    yield _pretty(msgspec.to_builtins(fastavro.schemaless_reader(BytesIO(payload.body), schema, None)))
 
 
 def _rendered(request: HttpRequest, masks: Masks) -> Iterator[str]:

@@ -14,7 +14,7 @@ from connector import __version__
 from connector.adapters.clock import SystemClock
 from connector.adapters.kafka_client import topic_exists
 from connector.adapters.status_server import StatusServer
-from connector.app import Plan, Process, letters_topic, make_metrics
+from connector.app import Plan, Process, letters_topic, make_metrics, own_topics
 from connector.commands.signals import on_signals
 from connector.errors import ConnectorError, KafkaFailed, SchemaChanged
 from connector.observe.metrics import Metrics
@@ -62,8 +62,7 @@ class Run:
             checks[f"kafka.{sink}"] = Check(not flow.kafka, flow.kafka)
             for name in CHECKS:
                 checks[f"{name}.{sink}"] = Check(name not in trouble, trouble.get(name, ""))
-            if sink in self._missing_topics:
-                checks[f"dead_letters.{sink}"] = Check(False, self._missing_topics[sink])
+        checks |= {name: Check(False, missing) for name, missing in self._missing_topics.items()}
         return checks
 
     def sinks(self) -> Sequence[SinkStatus]:
@@ -101,27 +100,32 @@ class Run:
             await asyncio.sleep(BEAT_S)
 
     async def _look(self) -> None:
-        """Look after what nobody reports: the dead-letter topics, the gauges of the process."""
+        """Look after what nobody reports: the topics that are written to, the gauges of the process."""
         settings = self._plan.settings
         while True:
-            for sink in self.flows:
-                topic = letters_topic(settings.connector, sink)
-                try:
-                    exists = await topic_exists(settings.kafka, topic)
-                except KafkaFailed as failure:
-                    self._missing_topics[sink] = str(failure)
-                    continue
-                if exists:
-                    self._missing_topics.pop(sink, None)
-                elif sink not in self._missing_topics:
-                    self._missing_topics[sink] = f"topic {topic} does not exist; create it"
-                    log.error("the dead-letter topic does not exist; create it", letters_topic=topic, sink=sink)
+            for sink in self._plan.sinks:
+                await self._look_for(f"dead_letters.{sink.name}", letters_topic(settings.connector, sink.name))
+                for topic in own_topics(sink):
+                    await self._look_for(f"topics.{sink.name}", topic)
             await self._confirm_schemas()
             for name, check in self.checks().items():
                 self._metrics.ready(name, check.ok)
             self._metrics.connections(self._process.http.open_connections())
             self._metrics.schema_cache(len(self._process.decoder))
             await asyncio.sleep(LOOK_S)
+
+    async def _look_for(self, check: str, topic: str) -> None:
+        """Fail a check of readiness for as long as a topic that is written to is not there."""
+        try:
+            exists = await topic_exists(self._plan.settings.kafka, topic)
+        except KafkaFailed as failure:
+            self._missing_topics[check] = str(failure)
+            return
+        if exists:
+            self._missing_topics.pop(check, None)
+        elif check not in self._missing_topics:
+            self._missing_topics[check] = f"topic {topic} does not exist; create it"
+            log.error("a topic that is written to does not exist; create it", check=check, topic=topic)
 
     async def _confirm_schemas(self) -> None:
         """Compare schemas that came from the disk once the registry answers; one that differs halts every flow."""

@@ -1,4 +1,4 @@
-"""What Kafka gave us, and where it sat. Pure."""
+"""What Kafka gave us, and where it sat; and what we give it. Pure."""
 
 from msgspec import Struct
 
@@ -57,3 +57,12 @@ class Record(Struct, frozen=True, gc=False):
             if key == name:
                 return value
         return None
+
+
+class Outgoing(Struct, frozen=True):
+    """A record to be written to a topic of ours."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()

@@ -81,6 +81,8 @@ FLOW: tuple[Family, ...] = (
     _h("http_request_duration_seconds", "Time of a request", DURATIONS_S, "sink", "outcome"),
     _c("http_errors_total", "Requests without a reply", "sink", "kind"),
     _c("http_request_bytes_total", "Bytes of request bodies", "sink"),
+    _c("records_written_total", "Records for topics of ours, by how the attempt ended", "sink", "outcome"),
+    _h("record_write_duration_seconds", "Time until the broker has a batch of them", DURATIONS_S, "sink"),
     _c("retries_total", "Batches that go again", "sink", "reason"),
     _h("retry_wait_seconds", "Wait before a batch goes again", DURATIONS_S, "sink"),
     _c("rate_limit_wait_seconds_total", "Wait that the vendor asked for", "sink"),

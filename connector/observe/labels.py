@@ -80,6 +80,7 @@ CLOSED: Mapping[str, tuple[Sequence[str], ...]] = {
     "http_requests_total": (CODES, ATTEMPTS),
     "http_request_duration_seconds": (ATTEMPTS,),
     "http_errors_total": (HTTP_ERRORS,),
+    "records_written_total": (ATTEMPTS,),
     "retries_total": (RETRIES,),
     "circuit_state": (CIRCUITS,),
     "dead_letters_total": (LETTERS, WRITES),

@@ -258,6 +258,10 @@ class FlowMetrics:
         self._observe("http_request_duration_seconds", seconds, outcome)
         self._add("http_request_bytes_total", size_bytes)
 
+    def topic_written(self, outcome: str, records: int, seconds: float) -> None:
+        self._add("records_written_total", records, outcome)
+        self._observe("record_write_duration_seconds", seconds)
+
     def http_error(self, kind: str) -> None:
         self._add("http_errors_total", 1, kind)
 

@@ -7,11 +7,10 @@ from functools import partial
 from typing import Protocol
 
 import structlog
-from msgspec import Struct
 
 from connector import __version__
-from connector.domain.record import Headers
-from connector.errors import ConnectorError, Undecodable
+from connector.domain.record import Outgoing
+from connector.errors import Undecodable, WriteFailed
 from connector.observe.metrics import FlowMetrics
 from connector.pipeline.acknowledge import OpenRecord
 from connector.pipeline.backoff import delay_s
@@ -26,26 +25,13 @@ RETRY_LONGEST_S = 10.0
 log = structlog.get_logger(__name__)
 
 
-class Letter(Struct, frozen=True):
+class Letter(Outgoing, frozen=True):
     """A record for the dead-letter topic."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-
-
-class LetterFailed(ConnectorError):
-    """The broker did not take the letter; `kind` is too_large, timed_out, queue_full, fatal or refused."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        super().__init__(f"dead letter not written: {kind}")
 
 
 class Producer(Protocol):
-    def produce(self, letter: Letter) -> "asyncio.Future[None]":
-        """Send; the future is done at the broker's ack, or fails with LetterFailed. Never blocks."""
+    def produce(self, record: Outgoing) -> "asyncio.Future[None]":
+        """Send; the future is done at the broker's ack, or fails with WriteFailed. Never blocks."""
         ...
 
     async def close(self) -> None: ...
@@ -169,7 +155,7 @@ class Letters:
             self._on_written(opened)
             return
         self._metrics.letter(reason, "failed", took_s)
-        kind = failure.kind if isinstance(failure, LetterFailed) else "refused"
+        kind = failure.kind if isinstance(failure, WriteFailed) else "refused"
         self.failing = kind
         trimmed = smaller(letter) if kind == "too_large" else None
         at = opened.record

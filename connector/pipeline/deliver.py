@@ -13,7 +13,8 @@ from connector.errors import Ambiguous, NotSent, SetupFailed
 from connector.pipeline.batch import Batch
 from connector.pipeline.clock import Clock
 from connector.pipeline.retry_after import retry_after_s
-from connector.sinks.contract import Attempt, Endpoint, Item, Verdict
+from connector.pipeline.topics import TopicWriter
+from connector.sinks.contract import Attempt, Endpoint, Item, Topic, Verdict
 
 NONCE_BYTES = 16
 
@@ -72,7 +73,15 @@ class Attempted(Struct, frozen=True, dict=True):
 class Sender:
     """Renders, sends and reads one batch."""
 
-    def __init__(self, http: Http, clock: Clock, chance: random.Random, retry_after_longest_s: float) -> None:
+    def __init__(
+        self,
+        http: Http,
+        clock: Clock,
+        chance: random.Random,
+        retry_after_longest_s: float,
+        topics: TopicWriter | None = None,
+    ) -> None:
+        self._topics = topics
         self._http = http
         self._clock = clock
         self._chance = chance
@@ -82,6 +91,8 @@ class Sender:
         """Make one attempt. Whatever happens on the wire comes back as a verdict."""
         items, endpoint = batch.items(), batch.endpoint
         began_s = self._clock.monotonic_s()
+        if endpoint.topic is not None:
+            return await self._written(endpoint.topic, items)
         attempt = Attempt(batch.sends, self._clock.now_ms(), self._chance.randbytes(NONCE_BYTES), feeds)
         try:
             request = sink.request(endpoint, items, attempt)
@@ -105,6 +116,13 @@ class Sender:
             verdict = _read(sink, endpoint, items, reply, attempt)
         took_s = self._clock.monotonic_s() - began_s
         return Attempted(verdict, status, error, len(request.body), took_s, asked_s)
+
+    async def _written(self, topic: Topic, items: Sequence[Item]) -> Attempted:
+        assert self._topics is not None
+        began_s = self._clock.monotonic_s()
+        verdict = await self._topics.write(topic, [item.first for item in items])
+        size = sum(len(item.first.body) for item in items)
+        return Attempted(verdict, 0, "", size, self._clock.monotonic_s() - began_s)
 
 
 def _read(sink: Exchange, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict:

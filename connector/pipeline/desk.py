@@ -18,12 +18,14 @@ from connector.pipeline.judge import Policy
 from connector.pipeline.lookup import Lookups
 from connector.pipeline.options import Options, Outside
 from connector.pipeline.setup import named
+from connector.pipeline.topics import TopicWriter
 from connector.sinks.contract import Endpoint, Sink
 
 log = structlog.get_logger(__name__)
 
 TRANSLATED_AHEAD = 2
 LONGEST_COMPUTED_S = 0.05
+REGISTER_AGAIN_S = 5.0
 
 
 class Desk:
@@ -36,7 +38,8 @@ class Desk:
         self.metrics = metrics
         self.clock: Clock = outside.clock
         self.chance = outside.chance
-        self.sender = Sender(outside.http, outside.clock, outside.chance, options.retry_after_longest_s)
+        self.topics = TopicWriter(outside.producer, outside.registrar)
+        self.sender = Sender(outside.http, outside.clock, outside.chance, options.retry_after_longest_s, self.topics)
         self.policy = Policy(
             options.retry_first_s,
             options.retry_longest_s,
@@ -79,6 +82,14 @@ class Desk:
         if self.rest_s == before_s:
             self.rest_s = self.clock.monotonic_s() + LONGEST_COMPUTED_S
 
+    async def prepare_topics(self) -> None:
+        """Register the schemas of our own topics before anything is written, so that a start shows what is wrong."""
+        topics = [endpoint.topic for endpoint in self.sink.endpoints.values() if endpoint.topic is not None]
+        while topics:
+            topics = [topic for topic in topics if not await self.topics.prepare(topic)]
+            if topics:
+                await asyncio.sleep(REGISTER_AGAIN_S)
+
     def reload(self) -> None:
         """Read secrets anew before what was refused is tried again; what cannot be read leaves the old ones."""
         try:
@@ -90,8 +101,11 @@ class Desk:
 
     def heard(self, batch: Batch, attempted: Attempted, permit: Permit) -> None:
         """Let the quota's gate know what a request came to, and count it."""
-        code = str(attempted.status) if attempted.status else "none"
-        self.metrics.request(code, attempted.outcome, attempted.took_s, attempted.request_bytes)
+        if batch.endpoint.topic is not None:
+            self.metrics.topic_written(attempted.outcome, batch.count, attempted.took_s)
+        else:
+            code = str(attempted.status) if attempted.status else "none"
+            self.metrics.request(code, attempted.outcome, attempted.took_s, attempted.request_bytes)
         if attempted.error:
             self.metrics.http_error(attempted.error)
         verdict, circuit = attempted.verdict, permit.gate.circuit

@@ -81,6 +81,7 @@ class Flow:
         tasks = [loop.create_task(lane.run()) for lane in self.lanes]
         if self.desk.feeds.values:
             tasks.append(loop.create_task(self.desk.feeds.run()))
+        preparing = loop.create_task(self.desk.prepare_topics())
         polling = loop.create_task(self._poll(consumer))
         try:
             done, _ = await asyncio.wait([polling, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -91,9 +92,9 @@ class Flow:
             await asyncio.gather(polling, return_exceptions=True)
             await self._leave(consumer)
             self.schemas.close()
-            for task in tasks:
+            for task in (preparing, *tasks):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(preparing, *tasks, return_exceptions=True)
             await self.desk.lookups.close()
             self.account.report()
 

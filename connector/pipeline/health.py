@@ -11,7 +11,7 @@ from connector.pipeline.desk import Desk
 from connector.pipeline.schema_wait import SchemaWait
 
 # Every check that `trouble` may fail.
-CHECKS = ("vendor", "feed", "lookup", "registry", "guard", "partitions", "dead_letters")
+CHECKS = ("vendor", "feed", "lookup", "registry", "guard", "partitions", "dead_letters", "topics")
 
 
 def describe(ledger: Ledger, desk: Desk, clock: Clock, found: Mapping[str, str]) -> SinkStatus:
@@ -70,6 +70,8 @@ def trouble(
         found["guard"] = "most records are refused; mend them or the settings and restart, or set CONNECTOR_GUARD=off"
     if letters.failing:
         found["dead_letters"] = f"cannot be written: {letters.failing}"
+    for name, reason in desk.topics.failing.items():
+        found["topics"] = f"{name} cannot be written: {reason}"
     if unreadable:
         refused = ", ".join(f"{topic} ({kind})" for topic, kind in sorted(unreadable.items()))
         found["partitions"] = f"topics cannot be read: {refused}; create them, or give this user the rights"

@@ -12,6 +12,7 @@ from connector.pipeline.decode import Decode
 from connector.pipeline.deliver import Http
 from connector.pipeline.feed import Shelf
 from connector.pipeline.lookup import OpenStore
+from connector.pipeline.topics import Registrar
 from connector.sinks.contract import Sink
 
 
@@ -61,3 +62,4 @@ class Outside(Struct, frozen=True):
     reload: Callable[[], Sink]
     shelf: Shelf | None = None
     open_store: OpenStore | None = None
+    registrar: Registrar | None = None

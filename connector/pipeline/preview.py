@@ -120,4 +120,5 @@ def _requests(
         )
         if batch is None:
             return
-        yield sink.request(batch.endpoint, batch.items(), attempt)
+        if batch.endpoint.topic is None:
+            yield sink.request(batch.endpoint, batch.items(), attempt)

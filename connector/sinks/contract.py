@@ -23,6 +23,7 @@ class Payload(Struct, frozen=True, gc=False):
     `time_ms`       the event's own time, for vendors that want a queue time.
     `not_after_ms`  later than this it is a dead letter `too_old`.
     `merge`  the head under which consecutive payloads with an equal head travel as one item.
+    `key`    of the record it becomes, where its endpoint is a topic.
     """
 
     endpoint: str
@@ -34,6 +35,7 @@ class Payload(Struct, frozen=True, gc=False):
     time_ms: int | None = None
     not_after_ms: int | None = None
     merge: bytes | None = None
+    key: bytes | None = None
 
 
 class Item(Struct, frozen=True, gc=False):
@@ -64,13 +66,25 @@ class Limits(Struct, frozen=True):
     member_overhead: int = 0
 
 
+class Topic(Struct, frozen=True):
+    """A Kafka topic of ours: Avro data of one schema behind its id in the registry, the schema under `<name>-value`."""
+
+    name: str
+    schema: str
+
+    @property
+    def subject(self) -> str:
+        return f"{self.name}-value"
+
+
 class Endpoint(Struct, frozen=True):
-    """One vendor URL with its own limits.
+    """One vendor URL with its own limits, or a topic of ours for what others should know.
 
     `quota`  endpoints of one quota share its permits, pace, circuit and Retry-After.
     `cost`   what `rate_per_s` counts.
     `itemised`  replies judge each item alone. Then a request holds one record of a key, so that a failed item cannot
     be overtaken by the next of its key within the same request.
+    `topic`  payloads are written there as records, and delivered once the broker has them; no request is rendered.
     """
 
     name: str
@@ -80,6 +94,7 @@ class Endpoint(Struct, frozen=True):
     rate_per_s: float | None = None
     cost: Literal["request", "item"] = "request"
     itemised: bool = False
+    topic: Topic | None = None
 
 
 class Need(Struct, frozen=True):

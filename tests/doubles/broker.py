@@ -1,11 +1,11 @@
-"""Kafka as two lists: a consumer that hands out given records, and a producer that keeps letters."""
+"""Kafka as two lists: a consumer that hands out given records, and a producer that keeps what it is given."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from connector.domain.record import Partition, Record
+from connector.domain.record import Outgoing, Partition, Record
+from connector.errors import WriteFailed
 from connector.pipeline.consume import Assignment, Orders, Owner, Polled
-from connector.pipeline.dead_letter import Letter, LetterFailed
 
 POLL_S = 0.05
 IDLE_S = 0.5
@@ -13,15 +13,15 @@ MOST = 500
 
 
 class ListProducer:
-    """Takes every letter after `delay_s`, but for those of which `refuse` returns a kind of failure."""
+    """Takes every record after `delay_s`, but for those of which `refuse` returns a kind of failure."""
 
-    def __init__(self, refuse: Callable[[Letter], str] = lambda letter: "", delay_s: float = 0.01) -> None:
+    def __init__(self, refuse: Callable[[Outgoing], str] = lambda letter: "", delay_s: float = 0.01) -> None:
         self.refuse = refuse
-        self.letters: list[Letter] = []
+        self.letters: list[Outgoing] = []
         self.tried = 0
         self._delay_s = delay_s
 
-    def produce(self, letter: Letter) -> "asyncio.Future[None]":
+    def produce(self, letter: Outgoing) -> "asyncio.Future[None]":
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         self.tried += 1
@@ -30,10 +30,10 @@ class ListProducer:
 
     async def close(self) -> None: ...
 
-    def _report(self, letter: Letter, future: "asyncio.Future[None]") -> None:
+    def _report(self, letter: Outgoing, future: "asyncio.Future[None]") -> None:
         kind = self.refuse(letter)
         if kind:
-            future.set_exception(LetterFailed(kind))
+            future.set_exception(WriteFailed(kind))
         else:
             self.letters.append(letter)
             future.set_result(None)

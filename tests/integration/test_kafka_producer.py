@@ -7,8 +7,8 @@ from confluent_kafka import Consumer, TopicPartition
 
 from connector.adapters.kafka_client import look_at, topic_exists
 from connector.adapters.kafka_producer import KafkaProducer
-from connector.errors import KafkaFailed
-from connector.pipeline.dead_letter import Letter, LetterFailed
+from connector.errors import KafkaFailed, WriteFailed
+from connector.pipeline.dead_letter import Letter
 from tests.doubles.kafka import MockCluster
 from tests.integration.members import fresh
 from tests.services.kafka import Kafka
@@ -58,7 +58,7 @@ def failure(bootstrap: str, letter: Letter, properties: dict[str, str | int]) ->
 
     async def run() -> str:
         producer = KafkaProducer({"bootstrap.servers": bootstrap, **properties}, message_timeout_s=4.0)
-        with pytest.raises(LetterFailed) as failed:
+        with pytest.raises(WriteFailed) as failed:
             await asyncio.wait_for(producer.produce(letter), 20)
         await producer.close()
         return failed.value.kind
@@ -83,7 +83,7 @@ def test_a_letter_to_a_topic_that_is_not_there_fails_and_the_next_one_does_not(k
 
     async def run() -> None:
         producer = KafkaProducer({"bootstrap.servers": kafka_cluster.bootstrap}, message_timeout_s=4.0)
-        with pytest.raises(LetterFailed) as failed:
+        with pytest.raises(WriteFailed) as failed:
             await asyncio.wait_for(producer.produce(Letter(missing, None, b"v", ())), 20)
         assert failed.value.kind in ("timed_out", "refused")
         await asyncio.wait_for(producer.produce(Letter(topic, None, b"v", ())), 20)
@@ -103,7 +103,7 @@ def test_a_full_queue_refuses_at_once(kafka_cluster: Kafka) -> None:
         limits = {"queue.buffering.max.messages": 2, "linger.ms": 200}
         producer = KafkaProducer({"bootstrap.servers": kafka_cluster.bootstrap, **limits})
         futures = [producer.produce(Letter(topic, None, b"v", ())) for _ in range(3)]
-        with pytest.raises(LetterFailed, match="refused"):
+        with pytest.raises(WriteFailed, match="refused"):
             await futures[2]
         await asyncio.gather(*futures[:2])
         await producer.close()
@@ -116,7 +116,7 @@ def test_closing_does_not_wait_for_ever_for_a_broker_that_is_away() -> None:
         producer = KafkaProducer({"bootstrap.servers": "127.0.0.1:1"})
         future = producer.produce(Letter("letters", None, b"v", ()))
         await asyncio.wait_for(producer.close(within_s=0.2), 5)
-        with pytest.raises(LetterFailed, match="timed_out"):
+        with pytest.raises(WriteFailed, match="timed_out"):
             await future
 
     asyncio.run(run())
@@ -131,7 +131,7 @@ def test_the_loop_goes_on_while_letters_are_pending() -> None:
         assert loop.time() - started_s < 0.5
         await producer.close(within_s=0.1)
         await asyncio.wait(futures)
-        assert all(isinstance(future.exception(), LetterFailed) for future in futures)
+        assert all(isinstance(future.exception(), WriteFailed) for future in futures)
 
     asyncio.run(run())
 

@@ -4,7 +4,8 @@ import asyncio
 import random
 from collections.abc import Callable
 
-from connector.pipeline.dead_letter import Letter, LetterFailed
+from connector.errors import WriteFailed
+from connector.pipeline.dead_letter import Letter
 from tests.simulation.loop import WORLD, Host
 from tests.simulation.oracle import Oracle
 from tests.simulation.records import Fate, Tenure
@@ -73,7 +74,7 @@ class LetterProducer:
         if future.done() or self._host.gone:
             return
         if fault:
-            future.set_exception(LetterFailed(fault))
+            future.set_exception(WriteFailed(fault))
             return
         if tenure is not None:
             fate.written.add(tenure)

@@ -8,7 +8,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from connector.adapters.kafka_producer import KafkaProducer
-from connector.pipeline.dead_letter import Letter, LetterFailed
+from connector.errors import WriteFailed
+from connector.pipeline.dead_letter import Letter
 
 LETTER = Letter("letters", b"k", b"v", ())
 Report = Callable[[KafkaError | None, Message], None]
@@ -60,7 +61,7 @@ def test_after_a_fatal_report_the_next_letter_goes_by_a_new_client() -> None:
 
     async def run() -> None:
         producer = KafkaProducer({}, client=clients)
-        with pytest.raises(LetterFailed, match="fatal"):
+        with pytest.raises(WriteFailed, match="fatal"):
             await producer.produce(LETTER)
         await producer.produce(LETTER)
         await producer.close()
@@ -76,9 +77,9 @@ def test_a_fatal_report_fails_every_letter_of_that_client() -> None:
         producer = KafkaProducer({}, client=clients)
         first, second = producer.produce(LETTER), producer.produce(LETTER)
         clients.made[0].queued.pop()
-        with pytest.raises(LetterFailed, match="fatal"):
+        with pytest.raises(WriteFailed, match="fatal"):
             await asyncio.wait_for(first, 5)
-        with pytest.raises(LetterFailed, match="fatal"):
+        with pytest.raises(WriteFailed, match="fatal"):
             await asyncio.wait_for(second, 5)
         await producer.close()
 
@@ -90,7 +91,7 @@ def test_a_client_that_refuses_letters_for_good_is_replaced() -> None:
 
     async def run() -> None:
         producer = KafkaProducer({}, client=clients)
-        with pytest.raises(LetterFailed, match="fatal"):
+        with pytest.raises(WriteFailed, match="fatal"):
             await producer.produce(LETTER)
         await producer.produce(LETTER)
         await producer.close()
@@ -112,7 +113,7 @@ def test_a_failed_report_is_sorted_by_what_can_be_done(code: int, kind: str) -> 
 
     async def run() -> None:
         producer = KafkaProducer({}, client=clients)
-        with pytest.raises(LetterFailed) as failed:
+        with pytest.raises(WriteFailed) as failed:
             await producer.produce(LETTER)
         assert failed.value.kind == kind
         await producer.produce(LETTER)
@@ -129,7 +130,7 @@ def test_a_fatal_error_outside_of_any_report_fails_what_is_pending() -> None:
         producer = KafkaProducer({}, client=clients)
         pending = producer.produce(LETTER)
         clients.made[0].failure = KafkaException(FATAL)
-        with pytest.raises(LetterFailed, match="fatal"):
+        with pytest.raises(WriteFailed, match="fatal"):
             await asyncio.wait_for(pending, 5)
         await producer.produce(LETTER)
         await producer.close()

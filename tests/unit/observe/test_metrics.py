@@ -314,6 +314,7 @@ def test_every_way_of_counting_leaves_a_mark() -> None:
         "decode_failed": ("events", "framing"),
         "translate_failed": ("no_name",),
         "lookup_failed": (),
+        "topic_written": ("ok", 1, 0.1),
         "translated": (0.5,),
         "delivered": ([1.0], 5.0),
         "attempts": (1, 1),

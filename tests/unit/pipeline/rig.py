@@ -4,12 +4,12 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from connector.domain.record import Partition, Record
+from connector.domain.record import Outgoing, Partition, Record
 from connector.pipeline.consume import Consumer, Owner
-from connector.pipeline.dead_letter import Letter
 from connector.pipeline.flow import Flow
 from connector.pipeline.lookup import OpenStore
 from connector.pipeline.options import Options, Outside
+from connector.pipeline.topics import Registrar
 from connector.sinks.contract import Sink
 from tests.doubles import clock
 from tests.doubles.broker import ListConsumer, ListProducer
@@ -35,10 +35,11 @@ class Rig:
         options: Options | None = None,
         sink: PlainSink | None = None,
         reload: Callable[[], Sink] | None = None,
-        refuse: Callable[[Letter], str] = lambda letter: "",
+        refuse: Callable[[Outgoing], str] = lambda letter: "",
         ask: Callable[[int], None] = lambda schema: None,
         starts: Mapping[Partition, int] | None = None,
         open_store: OpenStore | None = None,
+        registrar: Registrar | None = None,
     ) -> None:
         self.http = ScriptedHttp(script)
         self.producer = ListProducer(refuse)
@@ -53,6 +54,7 @@ class Rig:
             chance=random.Random(1),
             reload=reload or (lambda: used),
             open_store=open_store,
+            registrar=registrar,
         )
         self.flow = Flow(used, self.options, outside, silent_metrics())
         self._log = log
