@@ -132,4 +132,4 @@ def _chosen(campaign: Mapping[str, Any]) -> tuple[Choice, Mapping[str, Owner]]:
     ids = (campaign["id"], campaign["variationGroupId"], variation["id"])
     reference = bool(variation.get("reference", False))
     flags = variation["modifications"]["value"]
-    return Choice(*ids), {key: Owner(*ids, reference, value) for key, value in flags.items()}
+    return Choice(*ids, reference), {key: Owner(*ids, reference, value) for key, value in flags.items()}

@@ -32,6 +32,7 @@ class Choice(Struct, frozen=True):
     campaign_id: str
     group_id: str | None = None
     variation_id: str | None = None
+    reference: bool = False
 
 
 class Variation(Struct, frozen=True):
@@ -123,7 +124,7 @@ def _group(campaign_id: str, raw: Mapping[str, Any], rules: Rules) -> VariationG
         flags = {
             key: Owner(campaign_id, group_id, variation_id, reference, value) for key, value in modifications.items()
         }
-        variations.append(Variation(variation_id, below, flags, Choice(campaign_id, group_id, variation_id)))
+        variations.append(Variation(variation_id, below, flags, Choice(campaign_id, group_id, variation_id, reference)))
     return VariationGroup(group_id, targeting(raw["targeting"], rules), tuple(variations))
 
 

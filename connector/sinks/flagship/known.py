@@ -13,7 +13,15 @@ from connector.sinks.flagship.bucketing import BucketingFile, Decision, decide
 from connector.sinks.flagship.memory import Memory
 from connector.sinks.flagship.rules import RULES, Scalar
 from connector.sinks.flagship.settings import FlagshipSettings
-from connector.sinks.flagship.visitor import Visitor, circumstances, scalars, sent_context, visitor_of
+from connector.sinks.flagship.visitor import (
+    Change,
+    Visitor,
+    change_of,
+    circumstances,
+    scalars,
+    sent_context,
+    visitor_of,
+)
 
 CACHE = "visitor"
 _PROFILE = (Exposure, Identify, ProfileEdit, ProfileChange)
@@ -38,6 +46,7 @@ class Known:
         self._asks = settings.mode == "api"
         self._carries_anonymous_id = settings.carries_anonymous_id
         self._rules = RULES[settings.decision_rules]
+        self._tells = settings.decisions_topic is not None
 
     @property
     def keeps_context(self) -> bool:
@@ -55,13 +64,17 @@ class Known:
             found.append(self._document(visitor.id))
             if isinstance(event, ProfileChange) and visitor.anonymous_id is not None:
                 found.append(self._document(visitor.anonymous_id))
-        if not isinstance(event, Exposure) or (event.variation_group_id and event.variation_id):
-            return tuple(found)
-        if self._asks and event.flag:
+        if self._asks and self.decides(event):
             if any(need not in scene.facts for need in found):
                 return tuple(found)
-            found.append(self._question(self.visitor(event, scene), self.context(event, event.context.traits, scene)))
+            found.append(self._question(self.visitor(event, scene), self.context(event, scene)))
         return tuple(found)
+
+    def decides(self, event: Event) -> bool:
+        """Whether an event has a decision made: to find its flag's variation, or to tell others of it."""
+        if isinstance(event, Exposure):
+            return bool(event.flag) and not (event.variation_group_id and event.variation_id)
+        return self._tells and change_of(event) is not None
 
     def visitor(self, event: Event, scene: Scene) -> Visitor:
         """Return whom an event is about, with the anonymous id it had at login. Raises: Untranslatable."""
@@ -75,24 +88,42 @@ class Known:
     def memory(self, visitor_id: str, scene: Scene) -> Memory:
         return memory.recall(scene.facts.get(self._document(visitor_id)), visitor_id)
 
-    def context(self, event: Event, own: Mapping[str, Any], scene: Scene) -> dict[str, Scalar]:
+    def context(self, event: Event, scene: Scene) -> dict[str, Scalar]:
         """Return a visitor's context: what was known, what the event tells of the device, what it says itself."""
         known = self.memory(visitor_of(event).id, scene).context if self.caches else {}
-        return {**known, **circumstances(event.context, batched=self._batched), **scalars(own)}
+        change = change_of(event) or Change(event.context.traits)
+        told = {**known, **circumstances(event.context, batched=self._batched), **scalars(change.own)}
+        return {key: value for key, value in told.items() if key not in change.removed}
 
     def decided(self, event: Event, visitor: Visitor, scene: Scene, feed: object) -> Decided:
         """Decide for a visitor. Raises: Untranslatable."""
-        context = self.context(event, event.context.traits, scene)
+        context = self.context(event, scene)
+        changed = {} if isinstance(event, Exposure) else self._changed(visitor, context, scene)
         if self._asks:
             answer = scene.facts[self._question(visitor, context)]
             assert isinstance(answer, api.Answer)
-            return Decided(answer.decision, frozenset(answer.decision.owners), answer.panic)
+            saves = self._whole(visitor, scene, changed)
+            return Decided(answer.decision, frozenset(answer.decision.owners), answer.panic, saves)
         assert isinstance(feed, BucketingFile)
         remembered = self.memory(visitor.id, scene)
         decision = decide(feed, visitor.id, context, remembered.assigned)
-        document = memory.assignments(remembered, visitor, decision, self._rules) if self.caches else None
+        document = memory.assignments(remembered, visitor, decision, self._rules, changed) if self.caches else None
         saves = () if document is None else (self.save(visitor.id, document),)
         return Decided(decision, feed.flags, saves=saves)
+
+    def kept(self, visitor: Visitor, context: Mapping[str, Scalar], scene: Scene) -> tuple[Save, ...]:
+        """Remember a context, where it changed."""
+        return self._whole(visitor, scene, self._changed(visitor, context, scene))
+
+    def _changed(self, visitor: Visitor, context: Mapping[str, Scalar], scene: Scene) -> Mapping[str, Any]:
+        if not self.keeps_context or self.memory(visitor.id, scene).context == context:
+            return {}
+        return {"context": context}
+
+    def _whole(self, visitor: Visitor, scene: Scene, changed: Mapping[str, Any]) -> tuple[Save, ...]:
+        if not changed:
+            return ()
+        return (self.save(visitor.id, memory.whole(self.memory(visitor.id, scene), visitor, **changed)),)
 
     def save(self, visitor_id: str, document: bytes | None) -> Save:
         return Save(CACHE, self._key(visitor_id), document)

@@ -58,8 +58,10 @@ def _texts(raw: Any) -> dict[str, str]:
     return {key: value for key, value in given if isinstance(value, str)}
 
 
-def assignments(memory: Memory, visitor: Visitor, decision: Decision, rules: Rules) -> bytes | None:
-    """Return the document after a decision, None where it says nothing new."""
+def assignments(
+    memory: Memory, visitor: Visitor, decision: Decision, rules: Rules, changed: Mapping[str, Any]
+) -> bytes | None:
+    """Return the document after a decision, and what else changed of it; None where it says nothing new."""
     if not rules.whole_history:
         variations = list(dict.fromkeys(owner.variation_id for owner in decision.owners.values()))
         if variations == memory.data.get("vaIds"):
@@ -68,7 +70,7 @@ def assignments(memory: Memory, visitor: Visitor, decision: Decision, rules: Rul
     had = memory.assigned.history
     chosen = {one.group_id: one.variation_id for one in decision.choices if one.group_id and one.variation_id}
     history: dict[str, str] = {**chosen, **had}
-    return None if history == had else whole(memory, visitor, assignationHistory=history)
+    return None if history == had and not changed else whole(memory, visitor, assignationHistory=history, **changed)
 
 
 def whole(memory: Memory, visitor: Visitor, **changed: Any) -> bytes:

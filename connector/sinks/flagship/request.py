@@ -6,6 +6,7 @@ import msgspec
 
 from connector.domain.exchange import HttpRequest
 from connector.sinks.contract import Attempt, Endpoint, Item, Limits, Payload
+from connector.sinks.flagship import decisions
 from connector.sinks.flagship.settings import FlagshipSettings
 
 QUEUE_LONGEST_MS = 4 * 3_600_000
@@ -25,7 +26,7 @@ def endpoints(settings: FlagshipSettings) -> Mapping[str, Endpoint]:
     """
     sizes = {"hits": settings.batch_size, "activate": min(settings.batch_size, _MOST_ACTIVATIONS), "context": 1}
     names = ("hits", "activate") if settings.batched else ("hits", "activate", "context")
-    return {
+    found = {
         name: Endpoint(
             name,
             _limits(settings, name, sizes[name]),
@@ -35,6 +36,9 @@ def endpoints(settings: FlagshipSettings) -> Mapping[str, Endpoint]:
         )
         for name in names
     }
+    if settings.decisions_topic is not None:
+        found[decisions.ENDPOINT] = decisions.endpoint(settings, settings.decisions_topic)
+    return found
 
 
 def _limits(settings: FlagshipSettings, name: str, items: int) -> Limits:

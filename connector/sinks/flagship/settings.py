@@ -44,6 +44,11 @@ class FlagshipSettings(EnvSettings):
     visitor_cache_down: Literal["decide", "wait"] = Field(
         "decide", description="what to do while that store is down: decide without, and count, or wait"
     )
+    decisions_topic: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._-]{1,249}$",
+        description="topic that decisions are written to for others; none without",
+    )
     decision_ttl: DurationS = Field(60.0, ge=0, description="how long a decision of the API stands")
     decision_rate_per_s: float = Field(
         200.0, gt=0, description="decisions asked for a second, at most, of this process"

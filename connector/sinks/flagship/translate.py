@@ -1,6 +1,5 @@
 """Events to hits, contexts and activations. Pure."""
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from msgspec import UNSET, Struct
@@ -21,13 +20,13 @@ from connector.domain.ids import role_id
 from connector.errors import Untranslatable
 from connector.sinks.contract import Hold, Payload, Payloads, Save, Scene, Skip, Translation
 from connector.sinks.encoding import encoded
-from connector.sinks.flagship import commerce, hits, memory
+from connector.sinks.flagship import commerce, decisions, hits, memory
 from connector.sinks.flagship.api import Switch
 from connector.sinks.flagship.bucketing import BucketingFile
-from connector.sinks.flagship.known import Known
+from connector.sinks.flagship.known import Decided, Known
 from connector.sinks.flagship.request import QUEUE_LONGEST_MS
 from connector.sinks.flagship.settings import FlagshipSettings
-from connector.sinks.flagship.visitor import Visitor, as_text, sent_context
+from connector.sinks.flagship.visitor import Visitor, as_text, change_of, sent_context
 from connector.sinks.flagship.wire import Activation, ContextEvent, Hit, SegmentHit
 
 _OTHER_KIND = Skip("kind")
@@ -44,6 +43,9 @@ class Translator:
         self._panic: Translation = Hold(feed) if settings.panic == "hold" else _PANIC
         self._affiliation = settings.affiliation
         self._refuses_old = settings.too_old == "dead_letter"
+        self._env_id = settings.env_id
+        # Who decides, where others are told of it.
+        self._tells = settings.mode if settings.decisions_topic is not None else None
 
     def standstill(self, scene: Scene) -> Translation | None:
         """Return why nothing is sent now: nobody knows yet whether the environment panics, or it does."""
@@ -66,10 +68,8 @@ class Translator:
                 return self._hit(event, hits.screen(event, self._common(event, scene)), scene)
             case Commerce():
                 return self._purchase(event, scene)
-            case Identify():
-                return self._context(event, event.traits, frozenset(event.removed_traits), scene)
-            case ProfileEdit():
-                return self._edit(event, scene)
+            case Identify() | ProfileEdit():
+                return self._context(event, scene)
             case Exposure():
                 return self._exposure(event, scene)
             case ConsentChange():
@@ -97,44 +97,40 @@ class Translator:
             made.append(self._payload("hits", event, line, scene, f"item:{number}"))
         return Payloads(tuple(made))
 
-    def _edit(self, event: ProfileEdit, scene: Scene) -> Translation:
-        """Set and unset attributes of the context, in order; the other operations are nothing a context knows."""
-        own: dict[str, Any] = {}
-        removed: set[str] = set()
-        for operation in event.operations:
-            if operation.op == "set":
-                own.update(operation.properties)
-                removed.difference_update(operation.properties)
-            elif operation.op == "unset":
-                removed.update(operation.keys)
-                for key in operation.keys:
-                    own.pop(key, None)
-        if not own and not removed:
-            return _OTHER_KIND
-        return self._context(event, own, frozenset(removed), scene)
-
-    def _context(self, event: Event, own: Mapping[str, Any], removed: frozenset[str], scene: Scene) -> Payloads:
+    def _context(self, event: Event, scene: Scene) -> Translation:
         """Tell the vendor what is known of a visitor: as a segment, or as the older context event."""
+        if change_of(event) is None:
+            return _OTHER_KIND
         known = self._known
         visitor = known.visitor(event, scene)
-        context = known.context(event, own, scene)
-        context = {key: value for key, value in context.items() if key not in removed or key in own}
-        saves = self._kept(visitor, context, scene)
+        context = known.context(event, scene)
+        told: tuple[Payload, ...] = ()
+        if known.decides(event):
+            decided = known.decided(event, visitor, scene, scene.feeds[self._feed])
+            if decided.panic:
+                return self._panic
+            saves, told = decided.saves, self._told(event, visitor, decided, scene)
+        else:
+            saves = known.kept(visitor, context, scene)
         sent = sent_context(context, batched=self._batched)
+        body: Struct
         if self._batched:
-            segment = SegmentHit(s=as_text(sent), **hits.envelope(visitor, event.context, batched=True))
-            return Payloads((self._payload("hits", event, segment, scene, replay_safe=True),), saves)
-        body = ContextEvent(data=sent, visitor_id=visitor.id)
-        return Payloads((self._payload("context", event, body, scene, replay_safe=True),), saves)
+            body = SegmentHit(s=as_text(sent), **hits.envelope(visitor, event.context, batched=True))
+        else:
+            body = ContextEvent(data=sent, visitor_id=visitor.id)
+        endpoint: Literal["hits", "context"] = "hits" if self._batched else "context"
+        return Payloads((self._payload(endpoint, event, body, scene, replay_safe=True), *told), saves)
 
-    def _kept(self, visitor: Visitor, context: Mapping[str, Any], scene: Scene) -> tuple[Save, ...]:
-        known = self._known
-        if not known.keeps_context:
+    def _told(self, event: Event, visitor: Visitor, decided: Decided, scene: Scene) -> tuple[Payload, ...]:
+        """Tell others what was decided, where there is a topic for it."""
+        if self._tells is None:
             return ()
-        remembered = known.memory(visitor.id, scene)
-        if remembered.context == context:
-            return ()
-        return (known.save(visitor.id, memory.whole(remembered, visitor, context=context)),)
+        event_id = event.message_id or scene.record_id
+        moment = decisions.Moment(self._env_id, self._tells, scene.now_ms, event_id)
+        context = self._known.context(event, scene)
+        body = decisions.encoded(visitor, context, decided.decision, moment)
+        key, role = visitor.id.encode(errors="surrogatepass"), "decision"
+        return (Payload(decisions.ENDPOINT, body, role_id(event_id, role), role=role, key=key),)
 
     def _exposure(self, event: Exposure, scene: Scene) -> Translation:
         """Activate a variation that the event names, or the one that gives the visitor its flag."""
@@ -146,17 +142,19 @@ class Translator:
         decided = self._known.decided(event, visitor, scene, scene.feeds[self._feed])
         if decided.panic:
             return self._panic
+        told = self._told(event, visitor, decided, scene)
         owner = decided.decision.owners.get(event.flag)
-        if owner is None:
-            return Skip("no_variation" if event.flag in decided.flags else "no_flag", decided.saves)
-        return self._activation(event, visitor, owner.group_id, owner.variation_id, scene, decided.saves)
+        if owner is not None:
+            made = self._activation(event, visitor, owner.group_id, owner.variation_id, scene)
+            return Payloads((*made.payloads, *told), decided.saves)
+        if told:
+            return Payloads(told, decided.saves)
+        return Skip("no_variation" if event.flag in decided.flags else "no_flag", decided.saves)
 
-    def _activation(
-        self, event: Event, visitor: Visitor, group: str, variation: str, scene: Scene, saves: tuple[Save, ...] = ()
-    ) -> Payloads:
+    def _activation(self, event: Event, visitor: Visitor, group: str, variation: str, scene: Scene) -> Payloads:
         aid = visitor.anonymous_id if self._batched or visitor.anonymous_id is not None else UNSET
         body = Activation(caid=group, vaid=variation, vid=visitor.id, aid=aid)
-        return Payloads((self._payload("activate", event, body, scene),), saves)
+        return Payloads((self._payload("activate", event, body, scene),))
 
     def _consent(self, event: ConsentChange, scene: Scene) -> Payloads:
         """Tell the answer; who refuses is forgotten. Source: sheet section 15."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from connector.domain.events import Context, Event
+from connector.domain.events import Context, Event, Identify, ProfileEdit
 from connector.errors import Untranslatable
 from connector.sinks.flagship.rules import PYTHON_2_1, PYTHON_3_0, Scalar
 
@@ -57,6 +57,35 @@ def visitor_of(event: Event) -> Visitor:
     if anonymous_id:
         return Visitor(anonymous_id)
     raise Untranslatable("no_identity", "user_id")
+
+
+class Change(Struct, frozen=True):
+    """What an event says of a visitor's context: its own part, and what goes."""
+
+    own: Mapping[str, Any] = {}
+    removed: frozenset[str] = frozenset()
+
+
+def change_of(event: Event) -> Change | None:
+    """Return what an event changes of a context, None where it is none that does.
+
+    Attributes are set and unset in order; the other operations on a profile are nothing a context knows.
+    """
+    if isinstance(event, Identify):
+        return Change(event.traits, frozenset(event.removed_traits) - event.traits.keys())
+    if not isinstance(event, ProfileEdit):
+        return None
+    own: dict[str, Any] = {}
+    removed: set[str] = set()
+    for operation in event.operations:
+        if operation.op == "set":
+            own.update(operation.properties)
+            removed.difference_update(operation.properties)
+        elif operation.op == "unset":
+            removed.update(operation.keys)
+            for key in operation.keys:
+                own.pop(key, None)
+    return Change(own, frozenset(removed)) if own or removed else None
 
 
 def scalars(values: Mapping[str, Any]) -> dict[str, Scalar]:
