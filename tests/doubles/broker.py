@@ -92,6 +92,7 @@ class ListConsumer:
         """Give a partition, with what its log holds from `start` on."""
         self._records = [one for one in self._records if one.partition != partition] + list(records)
         self._held.add(partition)
+        self.paused.discard(partition)
         await self._owner.assigned(Assignment("cluster", {partition: start}))
 
     async def close(self) -> None:

@@ -1,8 +1,10 @@
 """Questions to a vendor: paced, retried, parked and given up as deliveries are, each with its key and no other."""
 
 import asyncio
+import random
 from collections.abc import Callable
 
+import pytest
 from msgspec.structs import replace
 
 from connector.domain.exchange import HttpRequest
@@ -249,3 +251,46 @@ def test_a_lane_whose_store_is_down_goes_on_with_what_was_translated() -> None:
     assert sent_s[b"say:a:1"] < 1.0
     assert sent_s[b"ask:b:1"] >= 10.0
     assert rig.stored[P0] == 3
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_whatever_becomes_of_questions_every_record_ends_once_its_turn_comes_and_no_key_is_overtaken(seed: int) -> None:
+    chance = random.Random(seed)
+    kinds = ("ask", "ask", "twice", "say")
+    names = [f"{chance.choice(kinds)}:k{chance.randrange(12)}:{number}" for number in range(300)]
+    refused: set[str] = set()
+
+    def script(sent: Sent) -> Answer:
+        """Fail a third of all requests in all ways for two minutes; refuse some questions for their content."""
+        drawn = chance.random() if sent.at_s < 120.0 else 1.0
+        if sent.to == "profile" and drawn < 0.02:
+            refused.add(sent.bodies[0].decode()[:-1])
+            return Answer(400)
+        if drawn < 0.3:
+            late = Answer(delay_s=2.0, error=Ambiguous("deadline"))
+            return chance.choice([Answer(500), Answer(429, headers={"retry-after": "5"}), late])
+        return Answer(delay_s=0.02)
+
+    async def until(rig: Rig) -> None:
+        made = log(*names)
+        for offset, one in enumerate(made):
+            rig.consumer.add([one])
+            await asyncio.sleep(chance.random())
+            if chance.random() < 0.03:
+                await rig.consumer.revoke(P0)
+                start = rig.stored.get(P0, 0)
+                await rig.consumer.assign(P0, start, made[start : offset + 1])
+        await asyncio.sleep(3_000.0)
+
+    options = replace(OPTIONS, park_s=0.0, max_ahead=100)
+    rig = play(lambda: Rig([], script, sink=sink(Profile(ttl_s=5.0)), options=options, starts={P0: 0}), until)
+    lost = {(one.value or b"").decode() for one in rig.producer.letters}
+    assert rig.stored[P0] == len(names)
+    assert set(rig.producer.noted("reason")) <= {"refused"}
+    assert {name.split(":")[1] for name in lost} <= refused
+    # What was given up and came again after a rebalance may be both, a letter and delivered late.
+    first_sent = [name for name in dict.fromkeys(delivered(rig)) if name not in lost]
+    assert sorted(first_sent) == sorted(set(names) - lost)
+    for key in {name.split(":")[1] for name in names}:
+        numbers = [int(name.split(":")[2]) for name in first_sent if name.split(":")[1] == key]
+        assert numbers == sorted(numbers)
