@@ -88,10 +88,16 @@ class Feeds:
         self._feeds = {feed.name: feed for feed in feeds}
 
     async def run(self) -> None:
-        """Keep every feed fresh until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for name in self._feeds:
-                group.create_task(self._keep_fresh(name))
+        """Keep every feed fresh until cancelled, which ends what is being asked as well."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in self._feeds:
+                    group.create_task(self._keep_fresh(name))
+        finally:
+            asking = list(self._renewing.values())
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
 
     async def renew(self, name: str, refused: object = None) -> bool:
         """Renew one feed now, unless the value that was refused is no longer its own. False where the last stands."""

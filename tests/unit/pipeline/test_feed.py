@@ -79,6 +79,22 @@ def test_a_feed_that_cannot_be_reached_is_asked_again() -> None:
     assert value == b"v2"
 
 
+def test_the_end_of_a_feed_ends_what_is_being_asked() -> None:
+    """Simulation, seed 51."""
+
+    async def main() -> set[object]:
+        http = ScriptedHttp(lambda sent: Answer(delay_s=60.0))
+        feeds = Feeds([Bucketing()], http, clock.LoopClock(), random.Random(1))
+        running = asyncio.ensure_future(feeds.run())
+        await asyncio.sleep(1.0)
+        assert http.open == 1
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return set(asyncio.all_tasks()) - {asyncio.current_task()}
+
+    assert clock.run(main()) == set()
+
+
 def test_renewals_asked_for_at_the_same_time_share_one_request() -> None:
     async def main() -> tuple[list[bool], int]:
         http = ScriptedHttp(lambda sent: Answer(body=b"t"))
