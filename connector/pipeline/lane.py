@@ -137,7 +137,7 @@ class Lane:
         try:
             if asked is None:
                 await self._deliver(flight)
-            elif asked.need is None:
+            elif asked.need is None or self._desk.lookups.knows(asked.need):
                 await self._asking.go_on(flight, asked)
             else:
                 await self._ask(flight, asked, asked.need)

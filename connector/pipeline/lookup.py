@@ -76,6 +76,10 @@ class Lookups:
         known = self._facts.known(need, self._clock.monotonic_s())
         return Unanswered(need) if known is None else known[0]
 
+    def knows(self, need: Need) -> bool:
+        """Whether what the vendor must be asked for is remembered by now."""
+        return self._facts.known(need, self._clock.monotonic_s()) is not None
+
     def learn(self, need: Need, fact: object, size: int) -> None:
         """Remember what the vendor answered, in so many bytes."""
         now_s = self._clock.monotonic_s()

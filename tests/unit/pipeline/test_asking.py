@@ -63,6 +63,14 @@ def test_what_is_known_is_asked_once_and_each_key_keeps_its_order() -> None:
     assert rig.stored[P0] == len(names)
 
 
+def test_what_was_told_meanwhile_is_not_asked_again_for_another_key() -> None:
+    """Simulation, seed 1."""
+    both = [record(0, b"x", b"ask:a:1"), record(1, b"y", b"ask:a:2")]
+    rig = play(lambda: Rig(both, sink=sink(), options=ONE_LANE), seconds(10.0))
+    assert [sent.bodies for sent in questions(rig)] == [(b"a0",)]
+    assert delivered(rig) == ["ask:a:1", "ask:a:2"]
+
+
 def test_one_answer_may_lead_to_another_question_whose_facts_stay_together_however_short_they_stand() -> None:
     rig = play(lambda: Rig(log("twice:a:1"), sink=sink(Profile(ttl_s=0.0)), options=ONE_LANE), seconds(10.0))
     assert [sent.bodies for sent in questions(rig)] == [(b"a0",), (b"a1",)]
