@@ -136,6 +136,7 @@ def _retry(
         batch,
         failures=batch.failures if limited else batch.failures + 1,
         limits_met=batch.limits_met + limited,
+        refreshed=False,
         failing_since_s=now.s if batch.failing_since_s is None else batch.failing_since_s,
         first_failure_ms=now.ms if batch.first_failure_ms is None else batch.first_failure_ms,
     )

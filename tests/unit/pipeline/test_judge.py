@@ -206,3 +206,9 @@ def test_a_record_whose_key_has_waited_long_enough_still_gets_five_attempts() ->
     again = failing(heir, 4, healthy=True)
     judged = whole(again.batch, DOWN, now(4.0, healthy=True))
     assert [outcome for _, outcome in judged.final] == [Rejected("exhausted", "server_error")]
+
+
+def test_a_token_may_be_renewed_again_once_the_vendor_answered_otherwise() -> None:
+    """A batch that fails for an hour meets more than one token that has ended (simulation, seed 1132)."""
+    renewed = replace(batch_of(1), refreshed=True)
+    assert not failing(renewed, 1).batch.refreshed
