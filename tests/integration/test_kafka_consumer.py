@@ -281,17 +281,22 @@ def test_a_policy_resumes_what_retention_passed(
 
 
 @both
-def test_a_log_that_ends_before_the_commit_is_begun_anew(kafka_cluster: Kafka, protocol: str) -> None:
+@pytest.mark.parametrize(("policy", "start"), [("earliest", 0), ("latest", 3)])
+def test_a_log_that_ends_before_the_commit_is_begun_anew_and_the_choice_committed(
+    kafka_cluster: Kafka, protocol: str, policy: OnOutOfRange, start: int
+) -> None:
     topic, group, bootstrap = kafka_cluster.create_topic(fresh("anew")), fresh("group"), kafka_cluster.bootstrap
     produce(bootstrap, topic, 0, [b"x"] * 3)
     _commit_as_others_do(bootstrap, group, topic, 0, 100)
     partition = Partition(topic, 0)
 
     async def run() -> None:
-        member = Member(bootstrap, group, topic, protocol=protocol, on_out_of_range="earliest")
-        await until(lambda: member.offsets(partition) == [0, 1, 2], member)
-        assert member.owner.revokes == [{partition}] and member.owns == {partition: 0}
+        member = Member(bootstrap, group, topic, protocol=protocol, on_out_of_range=policy)
+        await until(lambda: member.ends.get(partition) == 3, member)
+        assert member.offsets(partition) == [0, 1, 2][start:]
+        assert member.owner.revokes == [{partition}] and member.owns == {partition: start}
         await member.close()
+        assert committed(bootstrap, group, topic, 1)[0][0] == start
 
     asyncio.run(run())
 
