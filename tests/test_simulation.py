@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 SEEDS = 300
-MUTATIONS = 13
+MUTATIONS = 17
 WITHIN_S = 240
 
 

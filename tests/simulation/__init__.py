@@ -9,13 +9,16 @@ A seed decides everything: topology, settings, records, latencies, vendor and br
 is real is `connector/pipeline`; around it stand doubles that know nothing of its insides:
 
     loop      an event loop whose time is a number; a process on it can be frozen or killed between any two callbacks
-    scenario  seed -> what this run is like
+    scenario  what a run is like; draw, seed -> scenario
     maker     what is produced: good records, and each way to be bad
     records   what is known of each record, and of who holds it
     topics    logs: gaps, transactions, retention, partitions added, a topic made anew
     broker    a consumer group: rebalances both ways, fencing, commits, a coordinator that is away
     member    the group's members, as the stages see them (Consumer)
     vendor    the vendor with its quota and faults (Http), as tests/simulation/sink.py speaks to it
+    facts     what the sink must know first, of the vendor and of a store; fact_server, both of these from their side;
+              facts_known, what must follow
+    feeds     what the sink keeps fresh, a token and a switch; feed_server, the vendor's side of them
     letters   the dead-letter topic (Producer)
     decoder   values -> events, schemas learnt late (Decode)
     replica   one process: start, stop, kill, freeze
@@ -35,6 +38,9 @@ Invariants, checked when the thing happens, not only at the end:
     I5  once the faults have ended everything is resolved and committed within a bounded time
     I8  each process counts as many records delivered as it was told of
     I9  a process that ends leaves no task behind
-    and: Retry-After is kept to, of a refused set-up a confirmation and probes are sent and no more, nothing is sent for
-    a partition that was handed over or after the end, polls go on, drains and stops are in time, no task dies
+    and: Retry-After is kept to, also by feeds, of which each is asked for once at a time; of a refused set-up a
+    confirmation and probes are sent and no more; requests carry the token that was given last, and none starts while
+    the switch is known to be off; what records say of their users is true, no question is asked again while its answer
+    holds, and the store was told of each record before it is committed; nothing is sent for a partition that was handed
+    over or after the end, polls go on, drains and stops are in time, no task dies
 """

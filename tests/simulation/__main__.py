@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import typer
 
+from tests.simulation.draw import draw
 from tests.simulation.mutations import MUTATIONS, first_caught
-from tests.simulation.scenario import Scenario, draw
+from tests.simulation.scenario import Scenario
 from tests.simulation.shrink import short, shrink
 from tests.simulation.world import Result, run
 

@@ -177,6 +177,13 @@ class Broker:
                 self._ask_back(owner, partition)
         return gone
 
+    def swap(self, topic: str) -> None:
+        """Put a new topic in an old one's place; owners go on holding its partitions until they notice."""
+        gone = self.topics.delete(topic)
+        for partition in gone:
+            self.committed.pop(partition, None)
+        self.topics.create(gone)
+
     def create(self, partitions: list[Partition]) -> None:
         self.topics.create(partitions)
         self.rebalance()

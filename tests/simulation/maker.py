@@ -57,7 +57,8 @@ class Maker:
         headers = (("trace", b"x" * chance.randrange(30)),) if chance.random() < 0.2 else ()
         record = Record(partition, offset, stamp_ms, key, value, headers)
         sent = () if kind in UNSENT or kind in SKIPPED else roles
-        return Fate(self._numbers, kind, record, sent, self._order(partition, key, user), group)
+        who = self._order(partition, key, user)
+        return Fate(self._numbers, kind, record, sent, who, group, user)
 
     def _roles(self) -> tuple[str, ...]:
         shape = self._scenario.shape

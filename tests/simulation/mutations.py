@@ -1,4 +1,4 @@
-"""Thirteen defects on purpose: the simulation is worth what it notices.
+"""Seventeen defects on purpose: the simulation is worth what it notices.
 
 Each is put in from outside. Most stand between a flow and what is around it (`Twist`): a sink, a producer, an owner or
 a member of the group that does one thing wrong. Where the defect is one of a stage that only the flow itself makes,
@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from msgspec.structs import replace
 
 from connector.domain.exchange import HttpRequest, HttpResponse
@@ -21,13 +21,15 @@ from connector.pipeline.acknowledge import Ledger, OpenRecord
 from connector.pipeline.aside import Asides
 from connector.pipeline.consume import Assignment, Orders, OutOfRange, Owner, Polled
 from connector.pipeline.dead_letter import Letter
+from connector.pipeline.feed import Feeds
 from connector.pipeline.guard import Guard
+from connector.pipeline.lookup import Lookups
 from connector.pipeline.setup import Refusal, Refusals, Setup
-from connector.sinks.contract import Attempt, Endpoint, Item, Payload, Verdict
+from connector.sinks.contract import Attempt, Endpoint, Feed, Item, Need, Payload, Renewal, Save, Verdict
+from tests.simulation.draw import draw
 from tests.simulation.letters import LetterProducer
 from tests.simulation.member import Member
 from tests.simulation.replica import Twist
-from tests.simulation.scenario import draw
 from tests.simulation.sink import SimulatedSink
 from tests.simulation.world import Result, run
 
@@ -163,6 +165,34 @@ class CountingLate(Ledger):
         return super().resolve(opened)
 
 
+class Deaf(Feeds):
+    """Takes no value of a feed for a reason to send nothing."""
+
+    def _adopt(self, feed: Feed, renewal: Renewal) -> None:
+        super()._adopt(feed, replace(renewal, halt=None))
+
+
+class KeepingFirst(Feeds):
+    """Stays on the first value of each feed."""
+
+    def _adopt(self, feed: Feed, renewal: Renewal) -> None:
+        super()._adopt(feed, self._last.get(feed.name, renewal))
+
+
+class Forgetful(Lookups):
+    """Keeps nothing of what a translation found out."""
+
+    async def save(self, saves: Sequence[Save]) -> None:
+        """Say nothing to the store."""
+
+
+class AskingAlways(Lookups):
+    """Asks again what it was told."""
+
+    def learn(self, need: Need, fact: object, size: int) -> None:
+        """Remember nothing."""
+
+
 class CountingExpired(Guard):
     """Takes every letter for a verdict on content."""
 
@@ -184,7 +214,7 @@ class OneForAll(Refusals):
 
 
 def _sink(kind: type[SimulatedSink]) -> Twist:
-    return Twist(sink=lambda right: kind(right.shape, right.made_of, right.replay_safe))
+    return Twist(sink=lambda right: kind(**structs.asdict(right)))
 
 
 MUTATIONS = (
@@ -210,6 +240,14 @@ MUTATIONS = (
         frozenset({"I1", "set-up"}),
         parts={"connector.pipeline.gate.Refusals": OneForAll},
     ),
+    Mutation(
+        "send with a token that was replaced",
+        frozenset({"feed"}),
+        parts={"connector.pipeline.desk.Feeds": KeepingFirst},
+    ),
+    Mutation("send though the switch is off", frozenset({"feed"}), parts={"connector.pipeline.desk.Feeds": Deaf}),
+    Mutation("tell the store nothing", frozenset({"store"}), parts={"connector.pipeline.desk.Lookups": Forgetful}),
+    Mutation("forget every answer", frozenset({"lookup"}), parts={"connector.pipeline.desk.Lookups": AskingAlways}),
     Mutation("store after a revoke", frozenset({"I2"}), Twist(member=StoringLate)),
 )
 

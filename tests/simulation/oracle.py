@@ -8,9 +8,12 @@ from msgspec import Struct
 
 from connector.domain.record import Partition
 from connector.pipeline.dead_letter import Letter
+from tests.simulation.facts_known import Facts
+from tests.simulation.feeds import PANIC
 from tests.simulation.loop import Host
 from tests.simulation.records import Fate, Key, Tenure
 from tests.simulation.scenario import POISON, UNSENT, Scenario
+from tests.simulation.sink import Entry
 from tests.simulation.story import Story
 
 # How often a good record must have failed before it may be given up as exhausted.
@@ -29,11 +32,13 @@ class Oracle:
     """Knows every record, who holds which partition, and what everybody was told."""
 
     def __init__(self, scenario: Scenario, story: Story) -> None:
+        self.facts = Facts(scenario, story)
         self.logs: dict[Partition, list[Fate]] = {partition: [] for partition in scenario.partitions}
         self.fates: dict[int, Fate] = {}
         self.duplicates = 0
         self.sends = 0
         self.moves = 0
+        self.told_off: set[Host] = set()
         self._scenario = scenario
         self._story = story
         self._chains: defaultdict[Key, list[Fate]] = defaultdict(list)
@@ -80,6 +85,7 @@ class Oracle:
             if not fate.resolved_for(tenure):
                 self._story.violated("I2", f"{tenure.host.name} commits {offset} over unresolved {fate.place}")
                 return
+            self.facts.check_kept(fate)
             tenure.checked += 1
 
     def passed_over(self, partition: Partition, from_offset: int, to_offset: int, why: str) -> None:
@@ -96,27 +102,23 @@ class Oracle:
 
     # What is sent and taken
 
-    def sending(
-        self, host: Host, endpoint: str, entries: Sequence[tuple[int, str, str, bytes]], group: str = ""
-    ) -> list[Sent]:
-        """Check a request as it starts: ownership, order, identity. Entries are (number, role, id, body)."""
+    def sending(self, host: Host, endpoint: str, entries: Sequence[tuple[Entry, bytes]], group: str = "") -> list[Sent]:
+        """Check a request as it starts: ownership, order, identity, facts. Entries come with their bytes."""
         self.sends += 1
         itemised = self._scenario.endpoints[endpoint].itemised
         ahead: set[tuple[Fate, str]] = set()
         keys: set[Key] = set()
         sent = []
-        for number, role, ident, body in entries:
-            fate = self.fates.get(number)
+        for entry, body in entries:
+            fate, role = self.fates.get(entry.number), entry.role
             if fate is None:
-                self._story.violated("I1", f"{host.name} sends record {number}, which was never to be read")
+                self._story.violated("I1", f"{host.name} sends record {entry.number}, which was never to be read")
                 continue
             tenure = self._held.get((host, fate.record.partition))
             if tenure is None:
                 self._story.violated("handover", f"{host.name} sends {fate.place} after it gave the partition up")
-            if fate.bodies.setdefault(role, (ident, body)) != (ident, body):
-                self._story.violated("I4", f"{fate.place} {role} is sent with another id or other bytes")
-            if self._idents.setdefault(ident, (fate, role)) != (fate, role):
-                self._story.violated("I4", f"{fate.place} {role} has the id of {self._idents[ident][0].place}")
+            self._check_identity(fate, tenure, entry, body)
+            self.facts.check(fate, tenure, entry)
             if role not in fate.roles or role != endpoint:
                 self._story.violated("I1", f"{fate.place} is sent as {role} to {endpoint}, wanted {fate.roles}")
             if fate.group != group:
@@ -129,6 +131,15 @@ class Oracle:
             ahead.add((fate, role))
             sent.append(Sent(fate, role, tenure))
         return sent
+
+    def _check_identity(self, fate: Fate, tenure: Tenure | None, entry: Entry, body: bytes) -> None:
+        """Check id and bytes; what a store says may have changed where the record is translated by another owner."""
+        ident, role = entry.id, entry.role
+        holder = tenure if self._scenario.informed.store != "none" else None
+        if fate.idents.setdefault(role, ident) != ident or fate.bodies.setdefault((holder, role), body) != body:
+            self._story.violated("I4", f"{fate.place} {role} is sent with another id or other bytes")
+        if self._idents.setdefault(ident, (fate, role)) != (fate, role):
+            self._story.violated("I4", f"{fate.place} {role} has the id of {self._idents[ident][0].place}")
 
     def _check_order(self, host: Host, fate: Fate, role: str, ahead: set[tuple[Fate, str]]) -> None:
         assert fate.key is not None
@@ -219,7 +230,8 @@ class Oracle:
             self._story.violated("I1", f"the letter of {fate.place} does not hold its bytes")
         if tenure is None:
             self._story.violated("handover", f"{host.name} writes a letter of {fate.place} after it gave it up")
-        if not self._may_be_lettered(fate, reason, now_ms):
+        panics = reason == PANIC and self._drops and host in self.told_off
+        if not panics and not self._may_be_lettered(fate, reason, now_ms):
             self._story.violated("I1", f"{fate.place} becomes a dead letter: {reason}")
         fate.letter_tried = True
         return fate, tenure
@@ -234,20 +246,24 @@ class Oracle:
     def _may_be_lettered(self, fate: Fate, reason: str, now_ms: int) -> bool:
         options = self._scenario.options
         age_s = (now_ms - fate.record.timestamp_ms) / 1000
-        if fate.skipped:
+        if fate.skipped and not (reason == "expired" and self.facts.asks_of(fate)):
             return False
         if reason == "exhausted":
-            return fate.failures >= FAILURES_TO_EXHAUST
+            return fate.failures + self.facts.unanswered[fate.user] >= FAILURES_TO_EXHAUST
         if reason == "expired":
             return options.max_age_s is not None and (age_s > options.max_age_s or self._clocks_jump)
         if reason == "ambiguous":
             return self._gives_up_ambiguous and fate.ambiguous
         if reason == "schema_not_found":
             return fate.denied and (age_s > options.schema_grace_s or self._clocks_jump)
-        return fate.kind in UNSENT or fate.kind in ("poison", "forbidden", "big")
+        return reason != PANIC and fate.kind in (*UNSENT, "poison", "forbidden", "big")
 
     def _may_be_given_up(self, fate: Fate) -> bool:
-        return fate.failures >= FAILURES_TO_EXHAUST or self._scenario.options.max_age_s is not None
+        return fate.failures >= FAILURES_TO_EXHAUST or self._scenario.options.max_age_s is not None or self._drops
+
+    @property
+    def _drops(self) -> bool:
+        return self._scenario.fresh.switch == "drop"
 
     @property
     def _gives_up_ambiguous(self) -> bool:

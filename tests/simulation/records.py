@@ -24,6 +24,7 @@ class Tenure:
         self.host = host
         self.partition = partition
         self.log = log
+        self.start = start
         self.checked = checked
         self.highest = start - 1
         self.jumped = 0
@@ -34,16 +35,24 @@ class Tenure:
 class Fate:
     """One record: what it is, and what became of it so far.
 
-    By role: `bodies` what was first sent, `taken` the tenures under which the vendor took it, in order, `told` the
-    last tenure that was told so, None where that was over when the reply came. By tenure: `heard` the roles seen
-    delivered under it, `written` those under which its letter was seen acknowledged. `denied`: the registry said it
+    By role: `idents` what it was first sent as, `taken` the tenures under which the vendor took it, in order, `told`
+    the last tenure that was told so, None where that was over when the reply came. By tenure: `bodies` by role what was
+    first sent under it, or under None by whomever, `heard` the roles seen delivered under it, `written` those under
+    which its letter was seen acknowledged. `denied`: the registry said it
     does not know its schema. `given_up`: under these a role of it was, and yet another was sent. `gone`: nobody owes
     it any more, for it was cut off by retention and passed over as set, lies before the chosen start, or went with
     its topic.
     """
 
     def __init__(
-        self, number: int, kind: str, record: Record, roles: tuple[str, ...], key: Key | None, group: str = ""
+        self,
+        number: int,
+        kind: str,
+        record: Record,
+        roles: tuple[str, ...],
+        key: Key | None,
+        group: str = "",
+        user: str = "",
     ) -> None:
         self.number = number
         self.kind = kind
@@ -51,8 +60,10 @@ class Fate:
         self.roles = roles
         self.key = key
         self.group = group
+        self.user = user
         self.skipped = kind in SKIPPED
-        self.bodies: dict[str, tuple[str, bytes]] = {}
+        self.idents: dict[str, str] = {}
+        self.bodies: dict[tuple[Tenure | None, str], bytes] = {}
         self.taken: dict[str, list[Tenure | None]] = {}
         self.told: dict[str, Tenure | None] = {}
         self.heard: dict[Tenure, set[str]] = {}
@@ -75,6 +86,11 @@ class Fate:
         if self.skipped or self.gone or tenure in self.written:
             return True
         return bool(self.roles) and len(self.heard.get(tenure, ())) == len(self.roles)
+
+    @property
+    def translated(self) -> bool:
+        """Whether the sink gets to see it."""
+        return bool(self.roles) or self.kind == "unwanted"
 
     @property
     def owes_letter(self) -> bool:

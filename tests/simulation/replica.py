@@ -17,6 +17,8 @@ from connector.pipeline.options import Outside
 from connector.sinks.contract import Sink
 from tests.simulation.broker import Broker
 from tests.simulation.decoder import Decoder, Registry
+from tests.simulation.fact_server import Memory, SharedStore, make_lookups
+from tests.simulation.feed_server import make_feeds
 from tests.simulation.letters import LetterProducer, LetterTopic
 from tests.simulation.loop import Host
 from tests.simulation.member import Member
@@ -67,6 +69,7 @@ class Replica:
         vendor: Vendor,
         topic: LetterTopic,
         registry: Registry,
+        memory: Memory,
         twist: Twist,
     ) -> None:
         loop = broker.loop
@@ -80,6 +83,7 @@ class Replica:
         self._vendor = vendor
         self._topic = topic
         self._registry = registry
+        self._memory = memory
         self._twist = twist
         self._flow: Flow | None = None
         self._counts = CollectorRegistry()
@@ -168,7 +172,9 @@ class Replica:
 
     def _make(self, host: Host, http: VendorHttp) -> Flow:
         scenario = self._broker.scenario
-        sink = self._twist.sink(SimulatedSink(scenario.shape, scenario.endpoints, scenario.replay_safe))
+        feeds, lookups = make_feeds(scenario.fresh), make_lookups(scenario.informed)
+        right = SimulatedSink(scenario.shape, scenario.endpoints, scenario.replay_safe, feeds=feeds, lookups=lookups)
+        sink = self._twist.sink(right)
         outside = Outside(
             decoder=Decoder(self._registry),
             http=http,
@@ -176,6 +182,7 @@ class Replica:
             clock=self.clock,
             chance=random.Random(f"{scenario.seed}/{host.name}"),
             reload=lambda: sink,
+            open_store=lambda _: SharedStore(self._memory, host),
         )
         topics = sorted({partition.topic for partition in scenario.partitions})
         metrics = Metrics(self._counts).flow(sink.name, topics)

@@ -1,64 +1,29 @@
-"""What one run is like, drawn from its seed. Pure."""
+"""What one run is like, but for its course. Pure."""
 
-import random
 from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from connector.domain.record import Partition
-from connector.pipeline.options import Options, RouteOptions
-from connector.pipeline.start import Earliest, Latest, StartFrom
-from connector.sinks.contract import Endpoint, Limits
-from tests.simulation.sink import ITEM_BYTES, Shape, make_endpoints
+from connector.pipeline.options import Options
+from connector.pipeline.start import StartFrom
+from connector.sinks.contract import Endpoint
+from tests.simulation.sink import Shape
 
 Theme = Literal["calm", "vendor", "letters", "crashes", "storm", "topics", "ageing", "everything"]
-WindowKind = Literal[
+FaultKind = Literal[
     "down", "refusing", "hanging", "limited", "unauthorised", "slow", "registry", "letters", "commits", "coordinator"
 ]
+AskedKind = Literal["feeds", "off", "profiles", "store"]
+WindowKind = Literal[FaultKind, AskedKind]
 DeedKind = Literal[
-    "kill", "stop", "freeze", "evict", "leave", "clock", "commit", "abort", "retention", "grow", "remake"
+    "kill", "stop", "freeze", "evict", "leave", "clock", "commit", "abort", "retention", "grow", "remake", "swap"
 ]
-
-THEMES: tuple[Theme, ...] = ("calm", "vendor", "letters", "crashes", "storm", "topics", "ageing", "everything")
-
-WINDOWS: Mapping[Theme, tuple[WindowKind, ...]] = {
-    "calm": (),
-    "vendor": ("down", "refusing", "hanging", "limited", "unauthorised", "slow"),
-    "letters": ("letters", "registry", "unauthorised", "commits"),
-    "crashes": ("commits", "down", "slow", "coordinator"),
-    "storm": ("commits", "slow", "hanging", "limited", "coordinator"),
-    "topics": ("commits", "down", "slow"),
-    "ageing": ("down", "refusing"),
-    "everything": (
-        "down",
-        "refusing",
-        "hanging",
-        "limited",
-        "unauthorised",
-        "slow",
-        "registry",
-        "letters",
-        "commits",
-        "coordinator",
-    ),
-}
-DEEDS: Mapping[Theme, tuple[DeedKind, ...]] = {
-    "calm": ("stop", "leave"),
-    "vendor": ("stop",),
-    "letters": ("kill", "stop"),
-    "crashes": ("kill",),
-    "storm": ("stop", "leave", "freeze", "evict", "kill"),
-    "topics": ("commit", "abort", "retention", "retention", "grow", "remake", "stop", "kill"),
-    "ageing": ("stop",),
-    "everything": ("kill", "stop", "leave", "freeze", "evict", "clock", "commit", "abort", "retention", "grow"),
-}
 
 SKIPPED = ("tombstone", "ignored", "denied", "elsewhere", "unwanted")
 UNSENT = ("undecodable", "untranslatable", "missing_schema", "oversize")
 POISON = ("poison", "forbidden", "big", "stubborn")
-RARE = ("late_schema", "known_late", *SKIPPED, *UNSENT, *POISON)
 
 
 class Window(Struct, frozen=True):
@@ -82,7 +47,7 @@ class Deed(Struct, frozen=True):
     """Something done to a process or to a topic. `whom` numbers it.
 
     Units: seconds; `for_s` how long it lasts, or how far a clock jumps. `commit` and `abort` are transactions by their
-    end; a `remake` deletes a topic, and makes it anew once nobody can still hold it.
+    end; a `remake` deletes a topic, and makes it anew once nobody can still hold it, a `swap` before anybody noticed.
     """
 
     kind: DeedKind
@@ -105,6 +70,33 @@ class Vendor(Struct, frozen=True):
     quota: float | None
 
 
+class Fresh(Struct, frozen=True):
+    """What the sink must keep fresh.
+
+    Units: `token_s` is how long a token is good, None for a vendor without; it is renewed at `refresh_at` of that. A
+    switch is asked for every `switch_s`; while it is off what was translated is held, or dropped into letters.
+    """
+
+    token_s: float | None = None
+    refresh_at: float = 0.5
+    switch: Literal["none", "hold", "drop"] = "none"
+    switch_s: float = 2.0
+
+
+class Informed(Struct, frozen=True):
+    """What the sink must know of each record first.
+
+    Units: `profile_s` is how long an answer about a user holds, None for a sink that does not ask; questions go by
+    `quota`, at most `rate` a second. `store`: what it means for a record that the store does not answer.
+    """
+
+    profile_s: float | None = None
+    quota: str = "questions"
+    timeout_s: float = 5.0
+    rate: float | None = None
+    store: Literal["none", "wait", "absent"] = "none"
+
+
 class Scenario(Struct, frozen=True):
     """Everything about a run but its course."""
 
@@ -125,6 +117,8 @@ class Scenario(Struct, frozen=True):
     windows: tuple[Window, ...]
     deeds: tuple[Deed, ...]
     vendor: Vendor
+    fresh: Fresh
+    informed: Informed
     session_s: float
     eager: bool
     start_from: StartFrom
@@ -138,169 +132,16 @@ class Scenario(Struct, frozen=True):
         return self.theme == "calm"
 
     @property
+    def strays(self) -> bool:
+        """Whether partitions may come to be out of range."""
+        return any(deed.kind in ("retention", "swap") for deed in self.deeds)
+
+    @property
     def remade(self) -> bool:
         """Whether a topic is made anew, and so repeats its offsets."""
-        return any(deed.kind == "remake" for deed in self.deeds)
-
-
-def draw(seed: int) -> Scenario:
-    """Draw the scenario of a seed."""
-    chance = random.Random(f"{seed}/scenario")
-    theme = chance.choice(THEMES)
-    shape: Shape = chance.choice(("plain", "items", "two", "merged"))
-    quiet_s = chance.uniform(30, 60) if theme == "ageing" else chance.uniform(5, 45)
-    replicas = chance.choice((1, 2, 2, 3))
-    kinds = _kinds(theme, chance)
-    topics = [f"t{n}" for n in range(chance.choice((1, 1, 2)))]
-    partitions = tuple(Partition(topic, n) for topic in topics for n in range(chance.randint(1, 4)))
-    options, session_s = _options(theme, kinds, chance), chance.uniform(4, 10)
-    endpoints, groups = _endpoints(theme, shape, chance), _groups(seed)
-    return Scenario(
-        seed=seed,
-        theme=theme,
-        shape=shape,
-        endpoints=endpoints,
-        groups=groups,
-        replay_safe=chance.random() < 0.7,
-        options=options,
-        partitions=partitions,
-        replicas=replicas,
-        records=chance.randint(150, 300) if theme == "ageing" else chance.randint(40, 200),
-        keys=chance.choice((10, 50) if needs_company(kinds) else (1, 3, 10, 50)),
-        kinds=kinds,
-        produce_s=quiet_s if theme == "ageing" else chance.uniform(0, quiet_s),
-        quiet_s=quiet_s,
-        windows=_narrowed(_windows(theme, quiet_s, chance), tuple(endpoints), groups, seed),
-        deeds=_deeds(theme, quiet_s, options.drain_s + session_s, replicas, chance),
-        vendor=_vendor(theme, chance),
-        session_s=session_s,
-        eager=chance.random() < 0.25,
-        start_from=Latest() if chance.random() < 0.2 else Earliest(),
-        on_out_of_range=chance.choice(("halt", "halt", "earliest", "latest")),
-        commit_every_s=chance.choice((0.2, 1.0, 5.0)),
-        largest_gap=chance.choice((1, 1, 3, 20)),
-        largest_poll=chance.choice((1, 5, 20, 100)),
-    )
+        return any(deed.kind in ("remake", "swap") for deed in self.deeds)
 
 
 def needs_company(kinds: Mapping[str, float]) -> bool:
     """Whether there are records whose fault is told from the vendor's only by how others fare."""
     return "stubborn" in kinds or "forbidden" in kinds
-
-
-def _kinds(theme: Theme, chance: random.Random) -> dict[str, float]:
-    """Weights of the kinds of records; bad ones stay below what trips the guard."""
-    kinds = {"good": 100.0}
-    if theme == "calm":
-        return kinds | dict.fromkeys(SKIPPED, 3.0)
-    if theme == "ageing":
-        return kinds
-    few = 6 if theme in ("letters", "everything") else 2
-    for kind in chance.sample(RARE, few):
-        kinds[kind] = chance.uniform(0.5, 3.0)
-    if "stubborn" in kinds:
-        kinds["stubborn"] = 0.5
-    return kinds
-
-
-def _options(theme: Theme, kinds: Mapping[str, float], chance: random.Random) -> Options:
-    # What is wrong with these shows only beside healthy traffic of other keys, which must not be held up by the span.
-    roomy = needs_company(kinds)
-    return Options(
-        letters_topic="dead.simulated",
-        lanes=chance.randint(1, 8),
-        budget_bytes=8 << 20,
-        max_ahead=100_000 if roomy else chance.choice((10, 30, 100, 100_000)),
-        max_age_s=_max_age_s(theme, chance),
-        drain_s=60.0 if theme == "calm" else chance.choice((0.5, 3.0, 10.0)),
-        park_s=chance.choice((5.0, 20.0, 60.0)),
-        ambiguous="dead_letter" if theme != "calm" and chance.random() < 0.15 else "resend",
-        order_by=chance.choice(("key", "user", "none") if roomy else ("key", "key", "user", "partition", "none")),
-        schema_grace_s=chance.uniform(1, 10),
-        retry_first_s=chance.choice((0.1, 0.5, 1.0)),
-        retry_longest_s=chance.choice((2.0, 10.0, 60.0)),
-        route=RouteOptions(deny=("denied",)),
-    )
-
-
-def _max_age_s(theme: Theme, chance: random.Random) -> float | None:
-    if theme == "ageing":
-        return chance.uniform(3, 10)
-    return chance.uniform(5, 60) if theme == "everything" and chance.random() < 0.2 else None
-
-
-def _endpoints(theme: Theme, shape: Shape, chance: random.Random) -> dict[str, Endpoint]:
-    merged = shape == "merged"
-    limits = Limits(
-        items=chance.choice((1, 3, 10, 50)),
-        request_bytes=chance.choice((4_000, 50_000)),
-        item_bytes=ITEM_BYTES,
-        linger_s=chance.choice((0.0, 0.2, 1.0)),
-        members=5 if merged else 1,
-        item_overhead=30 if merged else 1,
-        member_overhead=1 if merged else 0,
-    )
-    timeout_s = 15.0 if theme == "calm" else chance.choice((2.0, 5.0, 15.0))
-    rate = chance.choice((None, None, 20.0))
-    return make_endpoints(shape, limits, timeout_s, one_quota=chance.random() < 0.5, rate=rate)
-
-
-def _vendor(theme: Theme, chance: random.Random) -> Vendor:
-    slow = 0.3 if theme == "calm" else chance.choice((0.05, 0.3, 1.0, 3.0))
-    mix = {"ok": 100.0}
-    if theme in ("vendor", "everything", "storm", "crashes") and chance.random() < 0.8:
-        faults = ("429", "429_after", "500", "503_after", "not_sent", "taken_silent", "lost_silent", "taken_reset",
-                  "lost_reset", "garbage_taken", "garbage_lost")  # fmt: skip
-        for fault in chance.sample(faults, chance.randint(1, 5)):
-            mix[fault] = chance.choice((1.0, 5.0, 20.0))
-    most_bytes = chance.choice((2_000, 10_000)) if theme in ("letters", "everything") else 1 << 20
-    quota = chance.choice((None, None, 10.0, 40.0)) if theme in ("vendor", "storm", "everything") else None
-    later = 0.0 if theme == "calm" else chance.choice((0.0, 0.1))
-    return Vendor(mix, (0.01, slow), theme != "calm" and chance.random() < 0.3, most_bytes, later, quota)
-
-
-def _windows(theme: Theme, quiet_s: float, chance: random.Random) -> tuple[Window, ...]:
-    made = []
-    for _ in range(chance.randint(0, 4) if WINDOWS[theme] else 0):
-        from_s = chance.uniform(0, quiet_s)
-        lasts_s = chance.uniform(10, 30) if theme == "ageing" else chance.uniform(0.5, 20)
-        to_s = min(quiet_s, from_s + lasts_s)
-        made.append(Window(chance.choice(WINDOWS[theme]), from_s, to_s, chance.choice((0.0, 0.0, 1.0, 5.0, 12.0))))
-    # Credentials that fail, work and fail again look like a refusal of content; so they fail once.
-    refused = [window for window in made if window.kind == "unauthorised"]
-    return tuple(window for window in made if window not in refused[1:])
-
-
-def _groups(seed: int) -> tuple[str, ...]:
-    """Draw how many credentials there are, by a chance of its own."""
-    return random.Random(f"{seed}/groups").choice((("",), ("", "ios"), ("", "ios", "android")))
-
-
-def _narrowed(
-    windows: tuple[Window, ...], endpoints: tuple[str, ...], groups: tuple[str, ...], seed: int
-) -> tuple[Window, ...]:
-    """Have some credentials fail for one endpoint or group alone."""
-    chance, made = random.Random(f"{seed}/narrowed"), []
-    for window in windows:
-        if window.kind == "unauthorised":
-            endpoint, group = chance.choice((None, *endpoints)), chance.choice((None, *groups))
-            window = replace(window, endpoint=endpoint, group=group)
-        made.append(window)
-    return tuple(made)
-
-
-def _deeds(theme: Theme, quiet_s: float, held_s: float, replicas: int, chance: random.Random) -> tuple[Deed, ...]:
-    """Draw what is done; `held_s` is how long a process may hold what it was asked to give up."""
-    made = []
-    for _ in range(chance.randint(0, 8 if theme == "storm" else 4)):
-        kind = chance.choice(DEEDS[theme])
-        for_s = chance.choice((-3600.0, -5.0, 5.0, 3600.0)) if kind == "clock" else chance.uniform(0.1, 20)
-        if kind == "remake":
-            for_s = held_s + chance.uniform(5, 10)
-        deed = Deed(kind, chance.uniform(0, quiet_s), chance.randrange(6), for_s)
-        made.append(deed)
-        if kind == "retention":
-            # What is cut off matters to who comes to it anew.
-            at_s = min(quiet_s, deed.at_s + chance.uniform(0, 1))
-            made += [Deed("kill", at_s, whom, chance.uniform(0.1, 5)) for whom in range(replicas)]
-    return tuple(sorted(made, key=lambda deed: deed.at_s))

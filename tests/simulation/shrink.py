@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from msgspec.structs import replace
 
-from tests.simulation.scenario import Scenario
+from tests.simulation.scenario import Fresh, Informed, Scenario
 from tests.simulation.story import Violation
 
 MOST_RUNS = 400
@@ -48,6 +48,10 @@ def _simpler(one: Scenario) -> Iterator[Scenario]:
         if fault != "ok":
             mix = {name: weight for name, weight in one.vendor.mix.items() if name != fault}
             yield replace(one, vendor=replace(one.vendor, mix=mix))
+    if one.fresh != Fresh():
+        yield replace(one, fresh=Fresh())
+    if one.informed != Informed():
+        yield replace(one, informed=Informed())
     plain_vendor = replace(one.vendor, heavy=False, quota=None, item_later=0.0)
     plain_options = replace(one.options, lanes=1)
     plain = replace(one, vendor=plain_vendor, options=plain_options, eager=False, keys=1, largest_gap=1)

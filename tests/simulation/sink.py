@@ -10,12 +10,13 @@ from msgspec.json import encode
 from connector.domain.events import Event
 from connector.domain.exchange import HttpRequest, HttpResponse
 from connector.domain.ids import role_id
-from connector.domain.outcome import Delivered, Outcome, Rejected, Retryable, SetupFault, Undetermined
+from connector.domain.outcome import Delivered, Outcome, Refresh, Rejected, Retryable, SetupFault, Undetermined
 from connector.errors import Untranslatable
 from connector.sinks.contract import (
     Attempt,
     Endpoint,
     Feed,
+    Hold,
     Item,
     Limits,
     Lookup,
@@ -25,9 +26,12 @@ from connector.sinks.contract import (
     Preferences,
     Scene,
     Skip,
+    StoredLookup,
     Translation,
     Verdict,
 )
+from tests.simulation.facts import PROFILE, SEEN, kept, still_needed
+from tests.simulation.feeds import TOKEN, TOKEN_REFUSED
 
 Shape = Literal["plain", "items", "two", "merged"]
 
@@ -49,13 +53,15 @@ class Happening(Event, frozen=True, kw_only=True):
         return self.name
 
 
-class Entry(Struct, frozen=True):
-    """One payload on the wire."""
+class Entry(Struct, frozen=True, omit_defaults=True):
+    """One payload on the wire: `profile` of its user, and the record of the user `after` which it came, where known."""
 
     id: str
     number: int
     role: str
     pad: str = ""
+    profile: int | None = None
+    after: int | None = None
 
 
 class Merged(Struct, frozen=True):
@@ -73,7 +79,7 @@ class SimulatedSink(Struct, frozen=True):
     replay_safe: bool = True
     name: str = "simulated"
     feeds: Sequence[Feed] = ()
-    lookups: Sequence[Lookup] = ()
+    lookups: Sequence[Lookup | StoredLookup] = ()
     preferences: Preferences = Preferences()
 
     @property
@@ -81,31 +87,44 @@ class SimulatedSink(Struct, frozen=True):
         return self.made_of
 
     def needs(self, event: Event, scene: Scene) -> tuple[Need, ...]:
-        return ()
+        if not isinstance(event, Happening) or event.name == "unwanted":
+            return ()
+        return still_needed(event.user_id or "", [lookup.name for lookup in self.lookups], scene.facts)
 
     def translate(self, event: Event, scene: Scene) -> Translation:
-        if not isinstance(event, Happening) or event.name == "unwanted":
+        if not isinstance(event, Happening):
             return Skip("kind")
+        user = event.user_id or ""
+        saves = kept(user, event.number, [lookup.name for lookup in self.lookups])
+        if event.name == "unwanted":
+            return Skip("kind", saves)
+        for feed in self.feeds:
+            if scene.feeds[feed.name] is None:
+                return Hold(feed.name)
         if event.name == "untranslatable":
             raise Untranslatable("missing_field", "name")
         made = []
         for role in event.to:
             ident = role_id(scene.record_id, role if len(event.to) > 1 else "")
-            body = encode(Entry(ident, event.number, role, event.pad))
+            body = encode(Entry(ident, event.number, role, event.pad, *_known(user, scene)))
             merge = encode({"user": event.user_id}) if self.shape == "merged" else None
             safe = self.replay_safe
             made.append(Payload(role, body, ident, event.group, role, replay_safe=safe, merge=merge))
-        return Payloads(tuple(made))
+        return Payloads(tuple(made), saves)
 
     def request(self, endpoint: Endpoint, items: Sequence[Item], attempt: Attempt) -> HttpRequest:
         body = b"[" + b",".join(map(_rendered, items)) + b"]"
         credentials = {"authorization": items[0].first.group}
+        if TOKEN in attempt.feeds:
+            credentials[TOKEN] = str(attempt.feeds[TOKEN])
         return HttpRequest("POST", f"https://vendor.example/{endpoint.name}", credentials, body)
 
     def read(self, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict:
         status = reply.status
         if status == 200:
             return _taken(endpoint, items, reply.body)
+        if status == TOKEN_REFUSED:
+            return Refresh(TOKEN, "credentials")
         if status in (401, 403):
             return SetupFault("credentials")
         if status == 429:
@@ -113,6 +132,15 @@ class SimulatedSink(Struct, frozen=True):
         if status == 408 or status >= 500:
             return [Retryable("server_error")] * len(items)
         return [Undetermined("refused", by_bytes=status == 413)] * len(items)
+
+
+def _known(user: str, scene: Scene) -> tuple[int | None, int | None]:
+    """Return the facts of a record: the profile, and the number of the record before it."""
+    profile, seen = scene.facts.get(Need(PROFILE, user)), scene.facts.get(Need(SEEN, user))
+    return (
+        profile if isinstance(profile, int) else None,
+        int(seen) if isinstance(seen, bytes) else None,
+    )
 
 
 def _rendered(item: Item) -> bytes:

@@ -13,6 +13,10 @@ from msgspec.json import encode
 from connector.domain.exchange import HttpRequest, HttpResponse
 from connector.errors import Ambiguous, ConnectorError, NotSent
 from connector.pipeline.setup import Setup
+from tests.simulation.fact_server import FactServer, FactsHeard
+from tests.simulation.facts import QUESTIONS
+from tests.simulation.feed_server import FeedServer, FeedsHeard
+from tests.simulation.feeds import SWITCH, TOKEN, TOKEN_REFUSED
 from tests.simulation.loop import WORLD, Host
 from tests.simulation.oracle import Oracle, Sent
 from tests.simulation.scenario import Scenario
@@ -35,7 +39,17 @@ class Answer(Struct, frozen=True):
 class Vendor:
     """One for all processes."""
 
-    def __init__(self, scenario: Scenario, oracle: Oracle, story: Story, weather: Weather) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        oracle: Oracle,
+        story: Story,
+        weather: Weather,
+        feeds: FeedServer,
+        facts: FactServer,
+    ) -> None:
+        self.feeds = feeds
+        self.facts = facts
         self.scenario = scenario
         self.oracle = oracle
         self.story = story
@@ -48,6 +62,7 @@ class Vendor:
     def calm_down(self) -> None:
         """Answer properly from now on; what is bad stays bad."""
         self._faults = False
+        self.facts.calm_down()
 
     def travel_s(self) -> float:
         shortest, longest = self.scenario.vendor.latency_s
@@ -154,8 +169,10 @@ class VendorHttp:
         self._vendor = vendor
         self._host = host
         self._closed = False
+        self._feeds = FeedsHeard(vendor.feeds, host, vendor.oracle.told_off)
         self._not_before_s: dict[str, float] = {}
         self._refused: dict[Setup, tuple[float, int]] = {}
+        self._facts = FactsHeard(vendor.facts, host, self._not_before_s)
 
     def close(self) -> None:
         """End with the process: whatever is sent from now on is a fault of the flow."""
@@ -166,10 +183,15 @@ class VendorHttp:
         if self._host.gone:
             raise asyncio.CancelledError
         endpoint = request.url.rsplit("/", 1)[1]
+        if endpoint in (TOKEN, SWITCH):
+            return await self._feeds.ask(endpoint)
+        if request.url.startswith(QUESTIONS):
+            return await self._facts.ask(endpoint, timeout_s)
+        self._feeds.check(request.headers)
         setup = (endpoint, request.headers["authorization"])
         entries = _read(request.body)
         if vendor.story.told:
-            numbers = [entry[0] for entry in entries]
+            numbers = [entry.number for entry, _ in entries]
             vendor.story.say("{} sends {} to {} ({} bytes)", self._host.name, numbers, setup, len(request.body))
         self._check(setup, loop.time())
         sent = vendor.oracle.sending(self._host, endpoint, entries, setup[1])
@@ -180,7 +202,10 @@ class VendorHttp:
             words = ["ambiguous"] * len(sent)
             if arrive_s >= timeout_s:
                 return
-            answer = vendor.answer(setup, request.body, sent)
+            if TOKEN in request.headers and not vendor.feeds.good(int(request.headers[TOKEN])):
+                answer = Answer(HttpResponse(TOKEN_REFUSED), ["failed"] * len(sent))
+            else:
+                answer = vendor.answer(setup, request.body, sent)
             if answer.reply is None and answer.error is None:
                 return
             back_s = vendor.travel_s()
@@ -218,11 +243,14 @@ class VendorHttp:
             self._refused[setup] = since_s, asked + 1
 
     def _hear(self, setup: Setup, status: int, now_s: float) -> None:
-        """Note a set-up fault, or its end: an answer about content."""
+        """Note a set-up fault, or its end: an answer about content. A token that has ended gives its probe back."""
         if status in (401, 403):
             self._refused.setdefault(setup, (now_s, 0))
         elif status in (200, 400, 413):
             self._refused.pop(setup, None)
+        elif status == TOKEN_REFUSED and setup in self._refused:
+            since_s, asked = self._refused[setup]
+            self._refused[setup] = since_s, asked - 1
 
     def _hand_over(self, setup: Setup, sent: Sequence[Sent], answer: Answer) -> HttpResponse:
         vendor, reply = self._vendor, answer.reply
@@ -254,15 +282,14 @@ def _probes(for_s: float) -> int:
     return min(6, int(log2(for_s + 1.0))) + max(0, int((for_s - 63.0) / 60.0))
 
 
-def _read(body: bytes) -> list[tuple[int, str, str, bytes]]:
-    """Read a request: its payloads as (number, role, id, bytes)."""
-    entries: list[tuple[int, str, str, bytes]] = []
+def _read(body: bytes) -> list[tuple[Entry, bytes]]:
+    """Read a request: its payloads with their bytes."""
+    entries: list[tuple[Entry, bytes]] = []
     for item in msgspec.json.decode(body, type=list[msgspec.Raw]):
         fields: dict[str, Any] = msgspec.json.decode(item)
         raws = (
             msgspec.convert(msgspec.json.decode(item, type=Merged), Merged).members if "members" in fields else [item]
         )
         for raw in raws:
-            entry = msgspec.json.decode(raw, type=Entry)
-            entries.append((entry.number, entry.role, entry.id, bytes(raw)))
+            entries.append((msgspec.json.decode(raw, type=Entry), bytes(raw)))
     return entries

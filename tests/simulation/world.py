@@ -11,6 +11,8 @@ from msgspec import Struct
 from connector.domain.record import Partition
 from tests.simulation.broker import Broker
 from tests.simulation.decoder import Registry
+from tests.simulation.fact_server import FactServer, Memory
+from tests.simulation.feed_server import FeedServer
 from tests.simulation.letters import LetterTopic
 from tests.simulation.loop import Host, Stuck, VirtualLoop
 from tests.simulation.oracle import Oracle
@@ -48,15 +50,19 @@ class World:
         self.scenario = scenario
         self.loop = loop
         self.story = Story(loop, tell)
-        self.oracle = Oracle(scenario, self.story)
         weather = Weather(scenario.windows, loop)
+        self.oracle = Oracle(scenario, self.story)
+        facts = FactServer(scenario, self.oracle.facts, self.story, weather)
+        memory = Memory(scenario, self.oracle.facts, self.story, weather)
         self.broker = Broker(scenario, self.oracle, self.story, weather, loop)
-        self.vendor = Vendor(scenario, self.oracle, self.story, weather)
+        feeds = FeedServer(scenario, self.story, weather)
+        self.vendor = Vendor(scenario, self.oracle, self.story, weather, feeds, facts)
         self.topic = LetterTopic(scenario, self.oracle, self.story, weather)
         registry_chance = random.Random(f"{scenario.seed}/registry")
         registry = Registry(registry_chance, scenario.quiet_s, self.oracle, self.story, weather)
         self.replicas = [
-            Replica(f"r{n}", self.broker, self.vendor, self.topic, registry, twist) for n in range(scenario.replicas)
+            Replica(f"r{n}", self.broker, self.vendor, self.topic, registry, memory, twist)
+            for n in range(scenario.replicas)
         ]
         self._chance = random.Random(f"{scenario.seed}/deeds")
         self._over = False
@@ -101,7 +107,7 @@ class World:
             self.loop.call_later(self.scenario.options.drain_s + 20.0, self._start, replica)
             self._start(replica)
             replica.spare()
-            if self.scenario.on_out_of_range == "halt" and any(one.kind == "retention" for one in self.scenario.deeds):
+            if self.scenario.on_out_of_range == "halt" and self.scenario.strays:
                 self.story.say("the operator has partitions out of range go on from what is left")
                 replica.on_out_of_range = "earliest"
                 self._restart(replica, replica.host)
@@ -114,7 +120,8 @@ class World:
             partition = list(ends)[self._trickled % len(ends)]
             self._trickled += 1
             self.broker.topics.produce(EPOCH_MS + round(self.loop.time() * 1000), partition)
-            self.loop.call_later(TRICKLE_S, self._trickle, ends)
+            setups = len(self.scenario.groups) * len(self.scenario.endpoints)
+            self.loop.call_later(TRICKLE_S / setups, self._trickle, ends)
 
     def _do(self, deed: Deed) -> None:
         replica = self.replicas[deed.whom % len(self.replicas)]
@@ -145,6 +152,8 @@ class World:
             topics.retain(partition, broker.at(partition))
         elif deed.kind == "grow":
             broker.grow(partition.topic)
+        elif deed.kind == "swap":
+            broker.swap(partition.topic)
         elif deed.kind == "remake" and topics.count(partition.topic):
             gone = broker.delete(partition.topic)
             self._absent.add(partition.topic)

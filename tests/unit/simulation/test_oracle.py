@@ -3,15 +3,17 @@ import pytest
 
 from connector.domain.record import Partition, Record
 from connector.pipeline.dead_letter import Letter
+from tests.simulation.draw import draw
 from tests.simulation.loop import Host, VirtualLoop
 from tests.simulation.oracle import Oracle
 from tests.simulation.records import Fate
-from tests.simulation.scenario import draw
-from tests.simulation.sink import make_endpoints
+from tests.simulation.scenario import Informed
+from tests.simulation.sink import Entry, make_endpoints
 from tests.simulation.story import Story
 
 AT = Partition("t0", 0)
 KEY = (AT, "key", b"k")
+ONE = Entry("1", 1, "event")
 
 
 class Scene:
@@ -21,7 +23,8 @@ class Scene:
         scenario = draw(1)
         limits = next(iter(scenario.endpoints.values())).limits
         endpoints = make_endpoints("two", limits, 5.0, one_quota=True, rate=None)
-        scenario = msgspec.structs.replace(scenario, partitions=(AT,), endpoints=endpoints, theme="crashes")
+        plain = {"informed": Informed(), "theme": "crashes"}
+        scenario = msgspec.structs.replace(scenario, partitions=(AT,), endpoints=endpoints, **plain)
         self.story = Story(VirtualLoop(), None)
         self.oracle = Oracle(scenario, self.story)
         self.host = Host("a")
@@ -35,7 +38,7 @@ class Scene:
         return [violation.rule for violation in self.story.violations]
 
     def deliver(self, *numbers: int, host: Host | None = None) -> None:
-        entries = [(number, "event", str(number), b"v") for number in numbers]
+        entries = [(Entry(str(number), number, "event"), b"v") for number in numbers]
         for one in self.oracle.sending(host or self.host, "event", entries):
             self.oracle.taken(one)
             self.oracle.heard(one, "ok")
@@ -93,15 +96,15 @@ def test_a_second_delivery_needs_a_process_that_could_not_commit(ending: str, br
 
 def test_other_bytes_on_a_second_attempt_are_found() -> None:
     scene = Scene()
-    scene.oracle.sending(scene.host, "event", [(1, "event", "1", b"v")])
-    scene.oracle.sending(scene.host, "event", [(1, "event", "1", b"w")])
+    scene.oracle.sending(scene.host, "event", [(ONE, b"v")])
+    scene.oracle.sending(scene.host, "event", [(ONE, b"w")])
     assert scene.broken == ["I4"]
 
 
 def test_sending_after_the_partition_was_given_up_is_found() -> None:
     scene = Scene()
     scene.oracle.end(scene.tenure, "revoked")
-    scene.oracle.sending(scene.host, "event", [(1, "event", "1", b"v")])
+    scene.oracle.sending(scene.host, "event", [(ONE, b"v")])
     assert scene.broken == ["handover"]
 
 

@@ -1,6 +1,7 @@
 from msgspec.structs import replace
 
-from tests.simulation.scenario import Deed, Scenario, Window, draw
+from tests.simulation.draw import draw
+from tests.simulation.scenario import Deed, Scenario, Window
 from tests.simulation.shrink import short, shrink
 from tests.simulation.story import Violation
 

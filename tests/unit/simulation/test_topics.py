@@ -1,9 +1,9 @@
 from msgspec.structs import replace
 
 from connector.domain.record import Partition
+from tests.simulation.draw import draw
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.oracle import Oracle
-from tests.simulation.scenario import draw
 from tests.simulation.story import Story
 from tests.simulation.topics import Topics
 
