@@ -56,6 +56,7 @@ class Lane:
         self._turn = Turn(desk, self._queue, self._asides, self.wake)
         self._asking = Asking(desk, self._inbox, self._queue, self.wake)
         self._translating: Arrival | None = None
+        self._held_up = False
         self._waiting: asyncio.Future[None] | None = None
         self._woken = False
 
@@ -114,7 +115,7 @@ class Lane:
                 continue
             self._translating = arrival
             wait_s = await self._asking.translate(arrival)
-            self._translating = None
+            self._translating, self._held_up = None, wait_s > 0.0
             if wait_s:
                 self._inbox.appendleft(arrival)
                 return wait_s
@@ -262,7 +263,7 @@ class Lane:
         open_now = {quota: gate for quota, gate in desk.gates.items() if gate.earliest_s(now_s) <= until_s}
         # Only its translation tells of what set-up a record is.
         sound = not all(any(gate.refusals.halts()) for gate in open_now.values())
-        if sound and any(concerns(arrival.opened) for arrival in self._inbox):
+        if sound and not self._held_up and any(concerns(arrival.opened) for arrival in self._inbox):
             return True
         for quota in self._asides.blocked() & open_now.keys():
             del open_now[quota]

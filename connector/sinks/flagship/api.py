@@ -130,6 +130,8 @@ def _answer(body: bytes) -> Answer | None:
 def _chosen(campaign: Mapping[str, Any]) -> tuple[Choice, Mapping[str, Owner]]:
     variation = campaign["variation"]
     ids = (campaign["id"], campaign["variationGroupId"], variation["id"])
+    if not all(isinstance(one, str) for one in ids):
+        raise TypeError("an id is text")
     reference = bool(variation.get("reference", False))
     flags = variation["modifications"]["value"]
     return Choice(*ids, reference), {key: Owner(*ids, reference, value) for key, value in flags.items()}

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 
+import mmh3
 import pytest
 from msgspec.structs import replace
 
@@ -42,6 +43,10 @@ def about(whom: str, answer: Answer) -> Callable[[Sent], Answer]:
     return lambda sent: (
         answer if sent.to == "profile" and sent.bodies[0].startswith(whom.encode()) else Answer(200, b"")
     )
+
+
+def lane_of(whom: str) -> int:
+    return mmh3.hash(whom.encode(), signed=False) % OPTIONS.lanes
 
 
 def questions(rig: Rig) -> list[Sent]:
@@ -210,6 +215,29 @@ def test_a_drain_does_not_wait_for_a_question_that_hangs() -> None:
     names = ["ask:a:1", *(f"say:k{number}:1" for number in range(10))]
     rig = play(lambda: Rig(log(*names), about("a", hangs), sink=sink(), options=ONE_LANE), until)
     assert len(delivered(rig)) == 10
+    assert took_s < 0.1
+    assert rig.stored.get(P0, 0) == 0
+
+
+def test_a_drain_does_not_wait_for_a_store_that_is_down() -> None:
+    took_s = 0.0
+
+    async def until(rig: Rig) -> None:
+        nonlocal took_s
+        await asyncio.sleep(30.0)
+        began_s = asyncio.get_running_loop().time()
+        await rig.consumer.revoke(P0)
+        took_s = asyncio.get_running_loop().time() - began_s
+
+    made = PlainSink(
+        lookups=(StoredLookup("visitor", "memory:", "wait"),),
+        needed=lambda name: (Need("visitor", name),) if name.startswith("ask") else (),
+    )
+    store = ShakyStore(down_for=10**9)
+    other = "b" if lane_of("a") != lane_of("b") else "c"
+    names = ["ask:a:1", f"say:{other}:1"]
+    rig = play(lambda: Rig(log(*names), sink=made, options=OPTIONS, open_store=lambda _: store), until)
+    assert delivered(rig) == names[1:]
     assert took_s < 0.1
     assert rig.stored.get(P0, 0) == 0
 

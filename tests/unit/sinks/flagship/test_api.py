@@ -5,10 +5,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connector.domain.events import Context, Exposure, Track
 from connector.domain.exchange import HttpResponse
-from connector.domain.outcome import Outcome, Retryable, SetupFault, Undetermined
+from connector.domain.outcome import Outcome, Rejected, Retryable, SetupFault, Undetermined
 from connector.errors import FeedFailed
 from connector.sinks.contract import Answered, Halt, Hold, Need, Payloads, Scene, Skip
 from connector.sinks.flagship import FlagshipSink
@@ -141,6 +143,7 @@ def test_a_status_is_about_the_visitor_or_our_set_up_or_the_moment(status: int, 
         HttpResponse(200, {}, b"[1]"),
         reply(campaigns=[{"id": "c1"}]),
         reply(campaigns=7),
+        reply(campaigns=[{**CAMPAIGN, "variationGroupId": None}]),
     ],
 )
 def test_an_answer_that_holds_no_decision_is_asked_for_again(response: HttpResponse) -> None:
@@ -149,6 +152,24 @@ def test_an_answer_that_holds_no_decision_is_asked_for_again(response: HttpRespo
     (feed,) = sink().feeds
     with pytest.raises(FeedFailed):
         feed.read(response, None, 0)
+
+
+@given(
+    status=st.sampled_from((200, 204, 302, 400, 401, 429, 500)) | st.integers(0, 999),
+    body=st.binary(max_size=50)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just(CAMPAIGN),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["campaigns", "panic", "id", "variation", "value"]), inner, max_size=4)
+        ),
+        max_leaves=10,
+    ).map(lambda value: json.dumps(value).encode()),
+)
+def test_no_reply_makes_a_question_raise(status: int, body: bytes) -> None:
+    need, lookup = asked(sink())
+    kinds = Answered | Rejected | Undetermined | Retryable | SetupFault
+    assert isinstance(lookup.read(need, HttpResponse(status, {}, body)), kinds)
 
 
 def test_the_panic_switch_is_asked_for_nobody_and_follows_each_answer() -> None:
