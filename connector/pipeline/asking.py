@@ -8,9 +8,10 @@ from msgspec.structs import replace
 from connector.pipeline.aside import Asides
 from connector.pipeline.batch import Batch, Delivery
 from connector.pipeline.desk import Desk
+from connector.pipeline.feed import HOLD_S
 from connector.pipeline.judge import Again, Judged
 from connector.pipeline.lookup import Unanswered
-from connector.pipeline.question import Question, asked_by, question
+from connector.pipeline.question import Inquiry, Question, asked_by, question
 from connector.pipeline.settle import Flight
 from connector.pipeline.translate import Arrival, expires_ms, translate
 from connector.pipeline.turn import Turn
@@ -55,23 +56,35 @@ class Asking:
         if not isinstance(left, Unanswered):
             return left
         asked = question(arrival, self._deadline_ms(arrival), left.need)
-        endpoint = self._desk.lookups.asked[left.need.lookup].endpoint
-        self.asides.replace(None, (self._again(Batch(endpoint, ((asked,),), "time")),))
+        self.asides.replace(None, (self._again(Batch(left.endpoint, ((asked,),), "time")),))
         return 0.0
+
+    def next(self) -> tuple[Flight | None, float]:
+        """Choose a question to ask now, else say how long to wait; a feed that halts all leaves none to ask."""
+        if self._desk.feeds.halt is None:
+            return self.turn.next()
+        self._recall()
+        return None, HOLD_S
+
+    async def answered(self, flight: Flight, asked: Question, inquiry: Inquiry) -> None:
+        """Go on with the fact; what follows from it starts anew, whatever the answer had cost."""
+        self._desk.lookups.learn(inquiry.need, inquiry.fact, inquiry.size)
+        known = replace(asked, facts={**asked.facts, inquiry.need: inquiry.fact})
+        anew = Batch(flight.batch.endpoint, flight.batch.bundles, flight.batch.trigger)
+        await self.go_on(Flight(anew, flight.aside), known)
 
     async def go_on(self, flight: Flight, asked: Question) -> None:
         """Translate the record of a question with the facts there are, or ask for what is missing still."""
         left = await translate(self._desk, asked.arrival, self._queue, asked.facts)
         again: Sequence[Again] = ()
         if isinstance(left, Unanswered):
-            endpoint = self._desk.lookups.asked[left.need.lookup].endpoint
             asked = replace(asked, need=left.need)
-            again = (self._again(replace(flight.batch, endpoint=endpoint, bundles=((asked,),))),)
+            again = (self._again(replace(flight.batch, endpoint=left.endpoint, bundles=((asked,),))),)
         self.asides.replace(flight.aside, again)
         if not isinstance(left, Unanswered) and left:
             self._inbox.appendleft(asked.arrival)
 
-    def recall(self) -> None:
+    def _recall(self) -> None:
         """Put every record back into the inbox: what a feed says now decides over those not translated yet."""
         for aside in list(self.asides):
             self.asides.replace(aside, ())

@@ -22,7 +22,6 @@ from connector.pipeline.circuit import SILENCE_TO_OPEN_S
 from connector.pipeline.cut import in_order
 from connector.pipeline.deliver import Attempted, Exchange
 from connector.pipeline.desk import Desk
-from connector.pipeline.feed import HOLD_S
 from connector.pipeline.gate import Permit
 from connector.pipeline.judge import Again, Judged, Now, judge
 from connector.pipeline.question import Inquiry, Question, asked_by
@@ -86,7 +85,7 @@ class Lane:
             held_up_s = await self._translate()
             flight, wait_s = self._turn.next()
             if len(self._asking.asides) and (flight is None or _parked(flight)):
-                question, asks_s = self._next_question()
+                question, asks_s = self._asking.next()
                 wait_s = min(wait_s, asks_s)
                 flight = question if flight is None or (question and not _parked(question)) else flight
             if flight is not None:
@@ -121,13 +120,6 @@ class Lane:
                 return wait_s
         return FOREVER
 
-    def _next_question(self) -> tuple[Flight | None, float]:
-        """Choose a question to ask now, else say how long to wait; a feed that halts all leaves none to ask."""
-        if self._desk.feeds.halt is None:
-            return self._asking.turn.next()
-        self._asking.recall()
-        return None, HOLD_S
-
     # One attempt and what follows
 
     async def _send(self, flight: Flight) -> None:
@@ -159,13 +151,10 @@ class Lane:
             await self._follow(tried, self._asides)
 
     async def _ask(self, flight: Flight, asked: Question, need: Need) -> None:
-        lookups = self._desk.lookups
-        inquiry = Inquiry(lookups.asked[need.lookup], need)
+        inquiry = Inquiry(self._desk.lookups.asked[need.lookup], need)
         tried = await self._attempt(inquiry, flight, self._asking.turn)
         if tried.attempted.all_delivered:
-            lookups.learn(need, inquiry.fact, inquiry.size)
-            known = replace(asked, facts={**asked.facts, need: inquiry.fact})
-            await self._asking.go_on(tried.flight, known)
+            await self._asking.answered(flight, asked, inquiry)
         else:
             await self._follow(tried, self._asking.asides)
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from connector.errors import StoreFailed
 from connector.pipeline.clock import Clock
 from connector.pipeline.facts import Facts
-from connector.sinks.contract import Lookup, Need, Save, StoredLookup
+from connector.sinks.contract import Endpoint, Lookup, Need, Save, StoredLookup
 
 # A store that did not answer is not asked again for so long.
 REST_S = 1.0
@@ -35,9 +35,10 @@ OpenStore = Callable[[StoredLookup], Store]
 
 
 class Unanswered(Struct, frozen=True):
-    """A need that the vendor must be asked for first."""
+    """A need that the vendor must be asked for first, and where."""
 
     need: Need
+    endpoint: Endpoint
 
 
 class Lookups:
@@ -74,7 +75,7 @@ class Lookups:
         if need.lookup in self._stored:
             return await self._stored[need.lookup].get(need.key)
         known = self._facts.known(need, self._clock.monotonic_s())
-        return Unanswered(need) if known is None else known[0]
+        return Unanswered(need, self.asked[need.lookup].endpoint) if known is None else known[0]
 
     def knows(self, need: Need) -> bool:
         """Whether what the vendor must be asked for is remembered by now."""

@@ -41,14 +41,14 @@ class Inquiry:
     def __init__(self, lookup: Lookup, need: Need) -> None:
         self.fact: object = None
         self.size = 0
+        self.need = need
         self._lookup = lookup
-        self._need = need
 
     def request(self, endpoint: Endpoint, items: Sequence[Item], attempt: Attempt) -> HttpRequest:
-        return self._lookup.request(self._need, attempt.now_ms)
+        return self._lookup.request(self.need, attempt.now_ms)
 
     def read(self, endpoint: Endpoint, items: Sequence[Item], reply: HttpResponse, attempt: Attempt) -> Verdict:
-        found = self._lookup.read(self._need, reply)
+        found = self._lookup.read(self.need, reply)
         if isinstance(found, Answered):
             self.fact, self.size = found.fact, len(reply.body)
             return [Delivered()]

@@ -145,6 +145,12 @@ def test_a_question_refused_for_its_content_costs_its_record_only() -> None:
     assert delivered(rig) == ["ask:b:1"]
 
 
+def test_a_need_of_no_lookup_costs_its_record_only() -> None:
+    made = PlainSink(lookups=(Profile(),), needed=lambda name: (Need("nobody", "u"),) if "odd" in name else ())
+    rig = play(lambda: Rig(log("ask:odd:1", "say:b:1"), sink=made, options=ONE_LANE), seconds(5.0))
+    assert (rig.producer.noted("reason"), delivered(rig)) == (["translator_fault"], ["say:b:1"])
+
+
 def test_a_refused_set_up_stops_the_questions_alone_until_it_is_mended_and_loses_nothing() -> None:
     class Keyed(Profile, frozen=True):
         key: str = "old"
@@ -330,3 +336,26 @@ def test_whatever_becomes_of_questions_every_record_ends_once_its_turn_comes_and
     for key in {name.split(":")[1] for name in names}:
         numbers = [int(name.split(":")[2]) for name in first_sent if name.split(":")[1] == key]
         assert numbers == sorted(numbers)
+
+
+def test_a_second_question_of_a_record_does_not_pay_for_what_the_first_one_cost() -> None:
+    """Five failures of the first while others are answered park it; the second fails once and goes again at once."""
+    failures = {"sick0": 6, "sick1": 1}
+
+    def script(sent: Sent) -> Answer:
+        about = sent.bodies[0].decode()
+        if sent.to == "profile" and failures.get(about, 0):
+            failures[about] -= 1
+            return Answer(500)
+        return Answer()
+
+    async def until(rig: Rig) -> None:
+        for offset in range(1, 120):
+            rig.consumer.add(replace(one, offset=offset) for one in log(f"ask:k{offset}:1"))
+            await asyncio.sleep(1.0)
+
+    rig = play(lambda: Rig(log("twice:sick:0"), script, sink=sink(), options=replace(ONE_LANE, park_s=0.0)), until)
+    asked_s = {about: [one.at_s for one in questions(rig) if one.bodies[0] == about] for about in (b"sick0", b"sick1")}
+    assert (len(asked_s[b"sick0"]), len(asked_s[b"sick1"])) == (7, 2)
+    assert asked_s[b"sick1"][1] - asked_s[b"sick1"][0] < 1.0, "the first wait is drawn up to half a second"
+    assert rig.stored[P0] == 120

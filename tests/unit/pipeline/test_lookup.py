@@ -26,7 +26,8 @@ def test_a_fact_is_asked_for_again_once_its_time_is_over() -> None:
             found.append(await lookups.find(NEED))
         return found
 
-    assert clock.run(main()) == [Unanswered(NEED), b"f", Unanswered(NEED)]
+    unanswered = Unanswered(NEED, Profile().endpoint)
+    assert clock.run(main()) == [unanswered, b"f", unanswered]
 
 
 class Kept:
