@@ -59,7 +59,7 @@ def _texts(raw: Any) -> dict[str, str]:
 
 
 def assignments(
-    memory: Memory, visitor: Visitor, decision: Decision, rules: Rules, changed: Mapping[str, Any]
+    memory: Memory, visitor: Visitor, decision: Decision, rules: Rules, changed: Mapping[str, Any] = {}
 ) -> bytes | None:
     """Return the document after a decision, and what else changed of it; None where it says nothing new."""
     if not rules.whole_history:
