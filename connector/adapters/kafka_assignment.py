@@ -6,6 +6,8 @@ from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
 from connector.adapters.kafka_starts import Start
 from connector.domain.record import Partition
+from connector.pipeline.consume import Mark
+from connector.pipeline.start import noted
 
 
 class Held:
@@ -21,6 +23,7 @@ class Held:
         self.stranded: dict[Partition, int] = {}
         self.forgotten: set[tuple[str | None, int | None]] = set()
         self._notes: dict[Partition, str] = {}
+        self._stored: dict[Partition, int] = {}
         self._paused: set[Partition] = set()
         self._chosen: dict[Partition, Start] = {}
 
@@ -47,6 +50,7 @@ class Held:
             self._chosen.pop(partition, None)
             self.started[_key(partition)] = partition
             self._notes[partition] = start.note
+            self._stored[partition] = start.offset
         if starts:
             # The client remembers a pause over unassign and assign, even over a revoke.
             consumer.resume([place(one) for one in starts])
@@ -61,17 +65,26 @@ class Held:
             self.waiting.discard(partition)
             self._chosen.pop(partition, None)
             self._notes.pop(partition, None)
+            self._stored.pop(partition, None)
             self._paused.discard(partition)
 
     def mine(self, partitions: Iterable[Partition]) -> list[Partition]:
         """Return those that have started."""
         return [one for one in partitions if _key(one) in self.started]
 
-    def store(self, consumer: Consumer, offsets: Mapping[Partition, int]) -> None:
-        """Store offsets of partitions that are ours. Raises: KafkaException."""
-        owned = [place(one, offsets[one], self._notes[one]) for one in self.mine(offsets)]
+    def store(self, consumer: Consumer, marks: Mapping[Partition, Mark]) -> None:
+        """Store marks of partitions that are ours. Raises: KafkaException."""
+        owned = {
+            one: place(one, marks[one].offset, noted(self._notes[one], marks[one].ahead)) for one in self.mine(marks)
+        }
         if owned:
-            consumer.store_offsets(offsets=owned)
+            consumer.store_offsets(offsets=list(owned.values()))
+        # The client commits an offset once, whatever is noted with it, and again only as it gives the partition up.
+        # Named offsets are not fenced by partition: here they are ours, and no revoke ends before they are answered.
+        again = [at for one, at in owned.items() if self._stored.get(one) == at.offset]
+        if again:
+            consumer.commit(offsets=again, asynchronous=True)
+        self._stored.update({one: at.offset for one, at in owned.items()})
 
     def pause(self, consumer: Consumer, partitions: Collection[Partition]) -> None:
         owned = self.mine(partitions)

@@ -32,7 +32,7 @@ from connector.adapters.kafka_records import read
 from connector.adapters.kafka_starts import Start, Starts, locate
 from connector.domain.record import Partition
 from connector.errors import KafkaFailed
-from connector.pipeline.consume import Assignment, CommitReport, Orders, Owner, Polled, Statistics
+from connector.pipeline.consume import Assignment, CommitReport, Mark, Orders, Owner, Polled, Statistics
 from connector.pipeline.start import Earliest, Latest
 
 T = TypeVar("T")
@@ -157,9 +157,9 @@ class KafkaConsumer:
         self._errors, self._commits, self._statistics = [], [], None
         return polled
 
-    def _store(self, consumer: Consumer, offsets: Mapping[Partition, int]) -> None:
+    def _store(self, consumer: Consumer, marks: Mapping[Partition, Mark]) -> None:
         try:
-            self._held.store(consumer, offsets)
+            self._held.store(consumer, marks)
         except KafkaException as exc:
             self._errors.append(raised_kind(exc))
 
@@ -174,9 +174,9 @@ class KafkaConsumer:
         partitions = partitions_of(given)
         mine = self._held.mine(partitions)
         with self._recorded():
-            offsets = self._tell(self._owner.revoked(mine), "revoke") if mine else None
+            marks = self._tell(self._owner.revoked(mine), "revoke") if mine else None
             # Last: the client commits what is stored when it gives the partitions up on return from here.
-            self._store(consumer, {p: offset for p, offset in (offsets or {}).items() if p in mine})
+            self._store(consumer, {p: mark for p, mark in (marks or {}).items() if p in mine})
         self._held.forget(partitions)
 
     def _on_lost(self, _consumer: Consumer, given: list[TopicPartition]) -> None:
@@ -217,8 +217,8 @@ class KafkaConsumer:
     def _begin(self, consumer: Consumer, ready: Mapping[Partition, Start]) -> None:
         self._held.begin(consumer, ready)
         if ready:
-            offsets = {p: start.offset for p, start in ready.items()}
-            self._tell(self._owner.assigned(Assignment(self._cluster_id, offsets)), "assign")
+            marks = {p: Mark(start.offset, start.ahead) for p, start in ready.items()}
+            self._tell(self._owner.assigned(Assignment(self._cluster_id, marks)), "assign")
         self._next_try_s = time.monotonic() + _AGAIN_S
 
     def _bring_into_range(self, consumer: Consumer, partition: Partition, offset: int) -> None:
@@ -234,7 +234,7 @@ class KafkaConsumer:
         if start < offset:
             # A log that ends before the offset was made anew: what is open of the old one must not mark the new one.
             self._tell(self._owner.revoked([partition]), "revoke")
-            self._tell(self._owner.assigned(Assignment(self._cluster_id, {partition: start})), "assign")
+            self._tell(self._owner.assigned(Assignment(self._cluster_id, {partition: Mark(start)})), "assign")
         self._held.move(consumer, {partition: start})
         if start < offset:
             # The choice itself is committed: nothing of the new log may ever be resolved from here on.

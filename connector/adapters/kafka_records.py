@@ -54,7 +54,7 @@ def read(messages: Iterable[Message], started: Started) -> Read:
 
 def _record(partition: Partition, message: Message) -> Record:
     kind, timestamp_ms = message.timestamp()
-    headers = message.headers()
+    headers, epoch = message.headers(), message.leader_epoch()
     return Record(
         partition,
         message.offset() or 0,
@@ -62,4 +62,6 @@ def _record(partition: Partition, message: Message) -> Record:
         message.key(),
         message.value(),
         cast(Headers, tuple(headers)) if headers else (),
+        None,
+        -1 if epoch is None else epoch,
     )

@@ -24,7 +24,6 @@ from connector.pipeline.start import (
     Since,
     StartFrom,
     choose_start,
-    unreadable,
 )
 
 At = Offset | Earliest | Latest | Since
@@ -34,11 +33,15 @@ _CALL_S = 2.0
 
 
 class Start(Struct, frozen=True):
-    """An explicit offset; `fresh` where the group had none, so that the choice is still to be committed."""
+    """An explicit offset; `fresh` where the group had none, so that the choice is still to be committed.
+
+    Shape: `note` goes with every commit of the partition, `ahead` went with this one.
+    """
 
     offset: int
     note: str
     fresh: bool
+    ahead: str = ""
 
 
 class Starts(Protocol):
@@ -79,7 +82,8 @@ class BrokerStarts:
                 except KafkaException as exc:
                     _log.warning("start offset not known yet", partition=str(partition), kind=raised_kind(exc))
                     continue
-                starts[partition] = Start(offset, choice.note, fresh=not isinstance(choice.at, Offset))
+                fresh = not isinstance(choice.at, Offset)
+                starts[partition] = Start(offset, choice.note, fresh, choice.ahead)
         return starts
 
     def _choices(
@@ -94,8 +98,6 @@ class BrokerStarts:
                 # Metadata older than the assignment would make a wrong note.
                 raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
             commits = _commits(consumer, topic, range(count), deadline_s)
-        for number in unreadable(commits):
-            _log.warning("note of a commit not understood", topic=topic, partition=number)
         return [(p, choose_start(p.number, count, commits, self._start_from, now_ms)) for p in wanted]
 
 

@@ -32,6 +32,7 @@ class Record(Struct, frozen=True, gc=False):
     """One Kafka record, byte for byte as it was read.
 
     Units: `timestamp_ms` since the epoch, -1 where the record carries none.
+    Shape: `leader_epoch` counts the leaders of its partition up to the one that took it, -1 where that is not known.
     """
 
     partition: Partition
@@ -41,6 +42,7 @@ class Record(Struct, frozen=True, gc=False):
     value: bytes | None
     headers: Headers = ()
     origin: Origin | None = None
+    leader_epoch: int = -1
 
     @property
     def size(self) -> int:

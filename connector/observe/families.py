@@ -48,6 +48,9 @@ FLOW: tuple[Family, ...] = (
     _c("records_consumed_total", "Records read from Kafka", "sink", "topic"),
     _c("bytes_consumed_total", "Bytes of keys, values and headers read from Kafka", "sink", "topic"),
     _c("records_resolved_total", "Records accounted for, by how they ended", "sink", "topic", "outcome"),
+    _c(
+        "records_resolved_before_total", "Records read and left out: resolved above a committed offset", "sink", "topic"
+    ),
     _c("records_skipped_total", "Records this sink has no use for", "sink", "topic", "reason"),
     _g("records_in_flight", "Records open: consumed and not resolved", "sink"),
     _g("bytes_in_flight", "Bytes that open records hold of the budget", "sink"),
@@ -63,6 +66,7 @@ FLOW: tuple[Family, ...] = (
     _c("rebalance_abandoned_records_total", "Records left open at the end of an assignment", "sink", "topic"),
     _c("stale_marks_total", "Completions after the end of their assignment; they mark nothing", "sink", "topic"),
     _c("commits_total", "Offset commits as the broker answered", "sink", "outcome"),
+    _c("commit_notes_ignored_total", "Notes of offsets resolved above a commit, not believed", "sink", "reason"),
     _c("kafka_errors_total", "Passing errors of the Kafka client", "sink", "kind"),
     _g("kafka_fetch_queue_bytes", "Bytes the Kafka client has prefetched", "sink"),
     _g("kafka_broker_rtt_seconds", "Round trip to a broker", "sink", "broker"),

@@ -43,6 +43,8 @@ LETTERS = (*UNDECODABLE[:-1], *UNTRANSLATABLE[:-1], *REFUSALS, OTHER)
 REBALANCES = ("assign", "revoke", "lost")
 DRAINS = ("clean", "timeout")
 COMMITS = ("ok", "failed")
+# Another program or version wrote it, another record is at the offset, records were written by a later leader.
+NOTES = ("format", "witness", "leader")
 FETCHES = ("fetched", "cached", "missing", "unavailable", "changed")
 TRIGGERS = ("count", "bytes", "time", "revoke", "shutdown")
 SPLITS = ("poison", "bad_request", "too_large", "unprocessable", "refused", "refused_setup", "sink_fault", OTHER)
@@ -71,6 +73,7 @@ CLOSED: Mapping[str, tuple[Sequence[str], ...]] = {
     "rebalances_total": (REBALANCES,),
     "rebalance_drain_seconds": (DRAINS,),
     "commits_total": (COMMITS,),
+    "commit_notes_ignored_total": (NOTES,),
     "kafka_errors_total": (KAFKA_ERRORS,),
     "loop_seconds_total": (PHASES,),
     "translate_failures_total": (UNTRANSLATABLE,),

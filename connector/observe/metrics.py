@@ -142,6 +142,9 @@ class FlowMetrics:
     def resolved(self, topic: str, outcome: str, count: int) -> None:
         self._add("records_resolved_total", count, topic, outcome)
 
+    def resolved_before(self, topic: str, count: int) -> None:
+        self._add("records_resolved_before_total", count, topic)
+
     def skipped(self, topic: str, reason: str, count: int) -> None:
         self._add("records_skipped_total", count, topic, reason)
 
@@ -213,6 +216,9 @@ class FlowMetrics:
 
     def drained(self, outcome: str, seconds: float) -> None:
         self._observe("rebalance_drain_seconds", seconds, outcome)
+
+    def notes_ignored(self, reason: str, count: int) -> None:
+        self._add("commit_notes_ignored_total", count, reason)
 
     def abandoned(self, topic: str, count: int) -> None:
         self._add("rebalance_abandoned_records_total", count, topic)

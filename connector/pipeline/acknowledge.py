@@ -1,12 +1,14 @@
 """Stage 6, acknowledge: open records per partition, and the offset that may be committed. Pure."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
 from connector.domain.outcome import Rejected
 from connector.domain.record import Partition, Record
+from connector.pipeline.ahead import Range, above
+from connector.pipeline.known import Known
 
 RECORD_OVERHEAD_BYTES = 1024
 
@@ -43,12 +45,27 @@ class Holding:
     """One partition for as long as it is assigned once: an epoch.
 
     Offsets: `start` is where it began, `highest_sent` the last one of which anything left this process,
-    `position` the log's end once it was reached, beyond trailing control records.
+    `position` the log's end once it was reached, beyond trailing control records. `crossed` is the last record that
+    the watermark went over, `known` what is resolved beyond what was read.
     """
 
-    __slots__ = ("cluster_id", "epoch", "highest_seen", "highest_sent", "live", "open", "partition", "position", "size")
+    __slots__ = (
+        "cluster_id",
+        "crossed",
+        "epoch",
+        "highest_seen",
+        "highest_sent",
+        "known",
+        "live",
+        "open",
+        "partition",
+        "position",
+        "size",
+    )
 
-    def __init__(self, partition: Partition, epoch: int, start: int, cluster_id: str) -> None:
+    def __init__(
+        self, partition: Partition, epoch: int, start: int, cluster_id: str, known: Known | None = None
+    ) -> None:
         self.partition = partition
         self.epoch = epoch
         self.cluster_id = cluster_id
@@ -56,8 +73,19 @@ class Holding:
         self.highest_seen = start - 1
         self.highest_sent = -1
         self.open: deque[OpenRecord] = deque()
+        self.crossed: Record | None = None
+        self.known = known or Known()
         self.size = 0
         self.live = True
+
+    def take(self, records: Sequence[Record], now_s: float) -> list[OpenRecord]:
+        """Open the next records that were read, but for those that are resolved already."""
+        left = self.known.unresolved(records) if self.known.ranges else records
+        opened = [self.admit(record, now_s) for record in left]
+        if len(opened) < len(records):
+            self.highest_seen = records[-1].offset
+            self.crossed = self.crossed or records[0]
+        return opened
 
     def admit(self, record: Record, now_s: float) -> OpenRecord:
         """Open a record; offsets only grow within an epoch."""
@@ -76,6 +104,7 @@ class Holding:
     def reached(self, position: int) -> None:
         """Note the log's end: nothing before `position` is still to come."""
         self.position = max(self.position, position)
+        self.known.passed(position)
 
     def resolve(self, opened: OpenRecord) -> None:
         """Close a record, and forget it once all before it are closed too."""
@@ -83,7 +112,7 @@ class Holding:
         self.size -= opened.charged
         queue = self.open
         while queue and queue[0].done:
-            queue.popleft()
+            self.crossed = queue.popleft().record
 
     @property
     def committable(self) -> int:
@@ -97,12 +126,39 @@ class Holding:
         """Offsets from the committable to the highest consumed: what a crash could send again."""
         return self.highest_seen + 1 - self.open[0].record.offset if self.open else 0
 
+    @property
+    def turn(self) -> Record | None:
+        """The record to go on at; None where the committable offset says all there is to say."""
+        if self.open:
+            return self.open[0].record
+        return self.crossed if self.known.ranges else None
+
+    def ahead(self) -> list[Range]:
+        """Return what is resolved from the record to go on at: gaps too, for nothing is to come in them."""
+        turn, ranges = self.turn, []
+        at = self.highest_seen + 1 if turn is None else turn.offset
+        for opened in self.open:
+            if not opened.done:
+                if opened.record.offset > at:
+                    ranges.append((at, opened.record.offset))
+                at = opened.record.offset + 1
+        end = self.highest_seen + 1
+        if at < end:
+            ranges.append((at, end))
+        return ranges + above(self.known.ranges, end)
+
+    @property
+    def leader_epoch(self) -> int:
+        """The latest leader by whom anything that is resolved was taken."""
+        newest = self.open[-1].record if self.open else self.crossed
+        return max(self.known.leader_epoch, -1 if newest is None else newest.leader_epoch)
+
     def unresolved(self) -> Iterator[OpenRecord]:
         return (opened for opened in self.open if not opened.done)
 
     def drop_above(self, offset: int) -> int:
         """Forget open records above an offset, which the next owner will consume; return how many were unresolved."""
-        dropped = 0
+        dropped, ahead, leader_epoch = 0, self.ahead() if self.known.inherited else [], self.leader_epoch
         while self.open and self.open[-1].record.offset > offset:
             last = self.open.pop()
             self.highest_seen = last.record.offset - 1
@@ -111,6 +167,8 @@ class Holding:
                 dropped += 1
                 last.done = True
                 self.size -= last.charged
+        if ahead:
+            self.known.keep(above(ahead, self.highest_seen + 1), leader_epoch)
         return dropped
 
 
@@ -122,9 +180,9 @@ class Ledger:
         self._epoch = 0
         self._on_stale = on_stale
 
-    def begin(self, partition: Partition, start: int, cluster_id: str) -> Holding:
+    def begin(self, partition: Partition, start: int, cluster_id: str, known: Known | None = None) -> Holding:
         self._epoch += 1
-        holding = Holding(partition, self._epoch, start, cluster_id)
+        holding = Holding(partition, self._epoch, start, cluster_id, known)
         self.holdings[partition] = holding
         return holding
 

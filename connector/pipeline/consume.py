@@ -8,10 +8,17 @@ from msgspec import Struct
 from connector.domain.record import Partition, Record
 
 
+class Mark(Struct, frozen=True):
+    """What is committed of a partition: the offset to go on at, and what `ahead.py` writes of those above it."""
+
+    offset: int
+    ahead: str = ""
+
+
 class Orders(Struct, frozen=True):
     """What the consumer's thread does before it reads on, in this order: store, pause, resume."""
 
-    store: Mapping[Partition, int] = {}
+    store: Mapping[Partition, Mark] = {}
     pause: Collection[Partition] = ()
     resume: Collection[Partition] = ()
 
@@ -61,10 +68,10 @@ class Polled(Struct, frozen=True):
 
 
 class Assignment(Struct, frozen=True):
-    """Partitions that begin now, each at an explicit offset; `cluster_id` names the Kafka they are of."""
+    """Partitions that begin now, each at what is committed; `cluster_id` names the Kafka they are of."""
 
     cluster_id: str
-    starts: Mapping[Partition, int]
+    starts: Mapping[Partition, Mark]
 
 
 class Owner(Protocol):
@@ -72,8 +79,8 @@ class Owner(Protocol):
 
     async def assigned(self, assignment: Assignment) -> None: ...
 
-    async def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
-        """Drain, within the drain budget, and return the offsets to store. Never raises."""
+    async def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, Mark]:
+        """Drain, within the drain budget, and return what to store. Never raises."""
         ...
 
     async def lost(self, partitions: Collection[Partition]) -> None:

@@ -1,9 +1,8 @@
-"""Finishing what is in flight, once, for a revoke or the end: the offsets to store come out of it."""
+"""Finishing what is in flight, once, for a revoke or the end."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from connector.domain.record import Partition
 from connector.pipeline.acknowledge import Holding, OpenRecord
 from connector.pipeline.clock import Clock
 from connector.pipeline.dead_letter import Letters
@@ -39,15 +38,6 @@ async def drain(
         for lane in lanes:
             lane.drain(on=False)
     return True
-
-
-def offsets(holdings: Collection[Holding], starts: Mapping[Partition, int]) -> dict[Partition, int]:
-    """Return what may be committed of each partition, where that is more than what was stored."""
-    return {
-        holding.partition: holding.committable
-        for holding in holdings
-        if holding.committable > starts.get(holding.partition, -1)
-    }
 
 
 def dropped(opened: OpenRecord) -> bool:

@@ -12,13 +12,15 @@ from connector.observe.metrics import FlowMetrics
 from connector.observe.status import SinkStatus
 from connector.pipeline.account import Account
 from connector.pipeline.acknowledge import Holding, Ledger, OpenRecord
-from connector.pipeline.consume import Assignment, Consumer, Orders, Owner, Polled, Statistics
+from connector.pipeline.commit import Commits
+from connector.pipeline.consume import Assignment, Consumer, Mark, Orders, Owner, Polled, Statistics
 from connector.pipeline.dead_letter import Letters
 from connector.pipeline.desk import Desk
-from connector.pipeline.drain import drain, dropped, offsets
+from connector.pipeline.drain import drain, dropped
 from connector.pipeline.guard import Guard
 from connector.pipeline.health import describe, trouble
 from connector.pipeline.intake import Intake
+from connector.pipeline.known import told
 from connector.pipeline.lane import Lane
 from connector.pipeline.options import Options, Outside
 from connector.pipeline.parking import relieve
@@ -69,7 +71,7 @@ class Flow:
         self.unreadable: dict[str, str] = {}
         self._clock = outside.clock
         self._report = Report(sink.name, metrics, outside.clock, self.throttle)
-        self._stored: dict[Partition, int] = {}
+        self._commits = Commits(outside.clock)
         self._stopping = False
         self._stop_by_s = float("inf")
         self.kafka = UNASSIGNED
@@ -184,6 +186,7 @@ class Flow:
             self.kafka = f"{UNASSIGNED}; Kafka says {polled.errors[-1]}"
         if polled.statistics is not None:
             self._heard(polled.statistics)
+        self._commits.heard(polled.commits)
         self._report.polled(polled, self.ledger)
 
     def _admit(self, run: Sequence[Record]) -> None:
@@ -192,8 +195,9 @@ class Flow:
         for partition, records in groupby(run, _partition):
             if partition in holdings:
                 holding = holdings[partition]
-                opened = [holding.admit(record, now_s) for record in records]
-                self._report.admitted(partition, opened)
+                read = list(records)
+                opened = holding.take(read, now_s)
+                self._report.admitted(holding, opened, len(read))
                 admitted += opened
         self._intake.take_some(admitted)
 
@@ -227,8 +231,7 @@ class Flow:
         """Collect what the consumer's thread is to do before it reads on."""
         letters = self.account.letters
         holdings = self.ledger.holdings
-        store = offsets(holdings.values(), self._stored)
-        self._stored.update(store)
+        store = self._commits.due(holdings.values())
         everything = self._stopping or self.desk.stopped or letters.pending > MOST_LETTERS
         pause, resume = self.throttle.orders(holdings, self.schemas.waiting.keys(), everything=everything)
         self.account.report()
@@ -243,17 +246,18 @@ class Flow:
         self.kafka = ""
         self._readable(assignment.starts)
         for partition, start in assignment.starts.items():
-            self.ledger.begin(partition, start, assignment.cluster_id)
-            self._stored[partition] = start
+            known = told(start, assignment.cluster_id)
+            self.ledger.begin(partition, start.offset, assignment.cluster_id, known)
+            self._commits.begin(partition, start)
         self._report.assigned(self.ledger, assignment.starts)
         log.info("partitions assigned", sink=self.desk.sink.name, partitions=len(assignment.starts))
 
-    async def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
-        """Drain these partitions and return the offsets to store. What could not be settled ends with its epoch."""
+    async def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, Mark]:
+        """Drain these partitions and return what to store. What could not be settled ends with its epoch."""
         began_s = self._clock.monotonic_s()
         holdings = self._held(partitions)
         clean = await drain(holdings, self.lanes, self.account.letters, self._clock, self._drain_by(began_s))
-        stored = offsets(holdings, {})
+        stored = self._commits.last(holdings)
         took_s = self._clock.monotonic_s() - began_s
         log.info(
             "partitions revoked",
@@ -286,9 +290,9 @@ class Flow:
         """End the epochs: whatever is still on the wire for them is counted when it comes, and marks nothing."""
         self.schemas.forget(partitions)
         self.throttle.forget(partitions)
+        self._commits.forget(partitions)
         for partition in partitions:
             self.ledger.end(partition)
-            self._stored.pop(partition, None)
             self.out_of_range.pop(partition, None)
         for lane in self.lanes:
             lane.drop(dropped)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from connector.domain.record import Partition, Record
 from connector.pipeline.clock import Clock
-from connector.pipeline.consume import Assignment, Consumer, Orders, Owner, Polled
+from connector.pipeline.consume import Assignment, Consumer, Mark, Orders, Owner, Polled
 from connector.pipeline.replay import Selection
 
 
@@ -92,13 +92,13 @@ class ReplayConsumer:
         await self._letters.close()
 
     async def assigned(self, assignment: Assignment) -> None:
-        starts = assignment.starts
+        starts = {partition: mark.offset for partition, mark in assignment.starts.items()}
         # One that was given away half-way comes back with more to do.
         self._left |= {partition for partition, start in starts.items() if start < self._end(partition)}
         self._left -= {partition for partition, start in starts.items() if start >= self._end(partition)}
         await self._owner.assigned(assignment)
 
-    async def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+    async def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, Mark]:
         stored = await self._owner.revoked(partitions)
         if not self._closing:
             self._left -= set(partitions)

@@ -12,6 +12,7 @@ from connector.pipeline.clock import Clock
 from connector.pipeline.consume import Polled
 from connector.pipeline.desk import Desk
 from connector.pipeline.health import worst
+from connector.pipeline.known import Known
 from connector.pipeline.throttle import Throttle
 
 EVERY_S = 1.0
@@ -38,10 +39,14 @@ class Report:
         self._due_s = now_s + EVERY_S
         return True
 
-    def admitted(self, partition: Partition, opened: Sequence[OpenRecord]) -> None:
-        """Count records that were taken in, by what they are charged before anything is made of them."""
+    def admitted(self, holding: Holding, opened: Sequence[OpenRecord], read: int) -> None:
+        """Count records that were taken in, by what they are charged before anything is made of them, of all read."""
         size = sum([one.charged for one in opened]) - RECORD_OVERHEAD_BYTES * len(opened)
-        self._metrics.consumed(partition.topic, len(opened), size)
+        self._metrics.consumed(holding.partition.topic, len(opened), size)
+        if len(opened) < read:
+            self._metrics.resolved_before(holding.partition.topic, read - len(opened))
+        if holding.known.doubted:
+            self._doubted([holding])
 
     def polled(self, polled: Polled, ledger: Ledger) -> None:
         """Count what a poll brought beside records."""
@@ -63,8 +68,10 @@ class Report:
 
     def assigned(self, ledger: Ledger, started: Iterable[Partition]) -> None:
         self._metrics.rebalance("assign")
-        for partition in started:
-            self._metrics.epoch(partition, ledger.holdings[partition].epoch)
+        begun = [ledger.holdings[partition] for partition in started]
+        for holding in begun:
+            self._metrics.epoch(holding.partition, holding.epoch)
+        self._doubted([holding for holding in begun if holding.known.doubted])
 
     def revoked(self, holdings: Collection[Holding], *, clean: bool, took_s: float) -> None:
         self._metrics.rebalance("revoke")
@@ -107,6 +114,22 @@ class Report:
         gates = desk.gates.values()
         metrics.concurrency(sum(gate.limit for gate in gates), sum(gate.in_use for gate in gates))
         metrics.circuit(worst(gate.state for gate in gates))
+
+    def _doubted(self, holdings: Sequence[Holding]) -> None:
+        """Say once what is not believed; the records are sent again, if they were sent at all."""
+        for why in {holding.known.doubted for holding in holdings}:
+            those = [holding for holding in holdings if holding.known.doubted == why]
+            log.warning(
+                "what was committed of offsets above the committed ones is not believed; all after those is read",
+                sink=self._sink,
+                reason=why,
+                topic=those[0].partition.topic,
+                partition=those[0].partition.number,
+                partitions=len(those),
+            )
+            self._metrics.notes_ignored(why, len(those))
+        for holding in holdings:
+            holding.known = Known()
 
     def _abandoned(self, holdings: Collection[Holding]) -> None:
         for holding in holdings:

@@ -2,7 +2,7 @@
 
 A group's first choice is committed together with a note, `n=<partitions the topic had then>`. So a member that finds a
 partition without an offset beside others that have one can tell "chosen by nobody yet", which START_FROM decides, from
-"added to the topic later", which is read from its beginning.
+"added to the topic later", which is read from its beginning. What `ahead.py` writes of a partition follows the note.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-_NOTE = re.compile(r"n=(\d{1,9})")
+_NOTE = re.compile(r"n=(\d{1,9})(?:;(.*))?", re.DOTALL)
 
 
 class Earliest(Struct, frozen=True):
@@ -50,10 +50,16 @@ class Committed(Struct, frozen=True):
 
 
 class Choice(Struct, frozen=True):
-    """Where to read from, and the note every later commit of the partition carries."""
+    """Where to read from, the note every later commit of the partition carries, and what else was committed with it."""
 
     at: Offset | Earliest | Latest | Since
     note: str
+    ahead: str = ""
+
+
+def noted(note: str, ahead: str) -> str:
+    """Return the metadata of a commit."""
+    return f"{note};{ahead}" if ahead else note
 
 
 def choose_start(
@@ -65,7 +71,7 @@ def choose_start(
     """
     own = commits.get(number)
     if own is not None:
-        return Choice(Offset(own.offset), _note(_noted(own.metadata)))
+        return Choice(Offset(own.offset), _note(_noted(own.metadata)), _ahead(own.metadata))
     # A commit without a note of ours says nothing of the first choice: read more rather than skip.
     first_count = min((_noted(other.metadata) for other in commits.values()), default=count)
     if commits and number >= first_count:
@@ -75,14 +81,15 @@ def choose_start(
     return Choice(start_from, _note(first_count))
 
 
-def unreadable(commits: Mapping[int, Committed]) -> list[int]:
-    """Return the partitions whose commit carries a note that is not ours."""
-    return sorted(n for n, one in commits.items() if one.metadata and not _NOTE.fullmatch(one.metadata))
-
-
 def _noted(metadata: str) -> int:
     found = _NOTE.fullmatch(metadata)
     return int(found[1]) if found else 0
+
+
+def _ahead(metadata: str) -> str:
+    """Return what follows the note; without a note of ours all of it, which is another program's."""
+    found = _NOTE.fullmatch(metadata)
+    return metadata if found is None else found[2] or ""
 
 
 def _note(count: int) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from connector.domain.record import Outgoing, Partition, Record
 from connector.errors import WriteFailed
-from connector.pipeline.consume import Assignment, Orders, Owner, Polled
+from connector.pipeline.consume import Assignment, Mark, Orders, Owner, Polled
 
 POLL_S = 0.05
 IDLE_S = 0.5
@@ -45,13 +45,14 @@ class ListProducer:
 
 
 class ListConsumer:
-    """A group of one member. `stored` holds what was ordered to be stored, `history` every order in turn.
+    """A group of one member. `stored` and `ahead` hold what was ordered to be stored, `history` every order in turn.
 
     `unreadable` are topics to tell of at the next poll, once.
     """
 
     def __init__(self, owner: Owner, records: Sequence[Record], starts: Mapping[Partition, int]) -> None:
         self.stored: dict[Partition, int] = {}
+        self.ahead: dict[Partition, str] = {}
         self.history: list[tuple[Partition, int]] = []
         self.paused: set[Partition] = set()
         self.unreadable: dict[str, str] = {}
@@ -71,7 +72,8 @@ class ListConsumer:
         await asyncio.sleep(POLL_S if self._busy else IDLE_S)
         if self._starts is not None:
             starts, self._starts = self._starts, None
-            await self._owner.assigned(Assignment("cluster", starts))
+            marks = {one: Mark(offset, self.ahead.get(one, "")) for one, offset in starts.items()}
+            await self._owner.assigned(Assignment("cluster", marks))
         ready = [one for one in self._records if one.partition in self._held - self.paused][:MOST]
         self._busy = bool(ready)
         taken = set(map(id, ready))
@@ -93,12 +95,13 @@ class ListConsumer:
         self._records = [one for one in self._records if one.partition != partition] + list(records)
         self._held.add(partition)
         self.paused.discard(partition)
-        await self._owner.assigned(Assignment("cluster", {partition: start}))
+        await self._owner.assigned(Assignment("cluster", {partition: Mark(start, self.ahead.get(partition, ""))}))
 
     async def close(self) -> None:
         self._store(await self._owner.revoked(sorted(self._held)))
         self._held.clear()
 
-    def _store(self, offsets: Mapping[Partition, int]) -> None:
-        self.stored.update(offsets)
-        self.history.extend(offsets.items())
+    def _store(self, marks: Mapping[Partition, Mark]) -> None:
+        for partition, mark in marks.items():
+            self.stored[partition], self.ahead[partition] = mark.offset, mark.ahead
+            self.history.append((partition, mark.offset))

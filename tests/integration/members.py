@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, TopicPartition
 from connector.adapters.kafka_consumer import KafkaConsumer
 from connector.adapters.kafka_starts import BrokerStarts, Start, Starts
 from connector.domain.record import Partition, Record
-from connector.pipeline.consume import Assignment, CommitReport, Orders, OutOfRange, Statistics
+from connector.pipeline.consume import Assignment, CommitReport, Mark, Orders, OutOfRange, Statistics
 from connector.pipeline.start import Earliest, StartFrom
 
 _numbers = itertools.count(1)
@@ -35,21 +35,23 @@ class Wall:
 
 
 class FakeOwner:
-    """Notes what it is told. `drained` is what a revoke returns; `at_revoke` runs first."""
+    """Notes what it is told: `owns` with offsets, `ahead` what came with them. `drained` is what a revoke returns."""
 
     def __init__(self) -> None:
         self.owns: dict[Partition, int] = {}
         self.cluster_id = ""
         self.revokes: list[set[Partition]] = []
         self.losses: list[set[Partition]] = []
-        self.drained: dict[Partition, int] = {}
+        self.ahead: dict[Partition, str] = {}
+        self.drained: dict[Partition, Mark] = {}
         self.at_revoke: Callable[[], Any] | None = None
 
     async def assigned(self, assignment: Assignment) -> None:
         self.cluster_id = assignment.cluster_id
-        self.owns.update(assignment.starts)
+        self.owns.update({one: mark.offset for one, mark in assignment.starts.items()})
+        self.ahead.update({one: mark.ahead for one, mark in assignment.starts.items()})
 
-    async def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+    async def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, Mark]:
         self.revokes.append(set(partitions))
         for partition in partitions:
             del self.owns[partition]

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from connector.adapters.kafka_consumer import OnOutOfRange
 from connector.domain.record import Partition, Record
 from connector.errors import KafkaFailed
-from connector.pipeline.consume import Orders, OutOfRange
+from connector.pipeline.consume import Mark, Orders, OutOfRange
 from connector.pipeline.start import Back, Earliest, Latest, Since, StartFrom
 from tests.doubles.kafka import MockCluster, committed, produce
 from tests.integration.members import FailingStarts, Member, fresh, log_end, until
@@ -144,7 +144,7 @@ def test_stored_offsets_are_committed_and_keep_their_note(kafka_cluster: Kafka, 
     async def run() -> None:
         member = Member(bootstrap, group, topic, protocol=protocol)
         await until(lambda: len(member.records) == 5, member)
-        await member.poll(Orders(store={partition: 4, Partition(topic, 7): 1}))
+        await member.poll(Orders(store={partition: Mark(4), Partition(topic, 7): Mark(1)}))
         await until(lambda: any(report.offsets.get(partition) == 4 for report in member.commits), member)
         assert committed(bootstrap, group, topic, 1) == {0: (4, "n=1")}
         await member.close()
@@ -165,7 +165,7 @@ def test_the_next_member_starts_at_the_offsets_a_revoke_returned(
         bootstrap, topic = mock.bootstrap, mock.create_topic(fresh("revoke"))
     for number in range(4):
         produce(bootstrap, topic, number, [b"x"] * 9)
-    everything = {Partition(topic, number): 3 + number for number in range(4)}
+    everything = {Partition(topic, number): Mark(3 + number) for number in range(4)}
 
     async def run() -> None:
         group = fresh("group")
@@ -175,10 +175,10 @@ def test_the_next_member_starts_at_the_offsets_a_revoke_returned(
         second = Member(bootstrap, group, topic, protocol=protocol)
         await until(lambda: len(first.owns) == 2 and len(second.owns) == 2, first, second)
         assert first.owner.revokes == [set(second.owns)]
-        assert second.owns == {one: everything[one] for one in second.owns}
+        assert second.owns == {one: everything[one].offset for one in second.owns}
         await first.close()
         await until(lambda: len(second.owns) == 4, second)
-        assert second.owns == everything
+        assert second.owns == {one: mark.offset for one, mark in everything.items()}
         await second.close()
 
     asyncio.run(run())
@@ -192,7 +192,7 @@ def test_a_lost_partition_stores_nothing(kafka_cluster: Kafka, protocol: str) ->
 
     async def run() -> None:
         idle = Member(bootstrap, group, topic, protocol=protocol, properties={"max.poll.interval.ms": 6000})
-        idle.owner.drained = {partition: 5}
+        idle.owner.drained = {partition: Mark(5)}
         await until(lambda: bool(idle.owns), idle)
         # Polls of the other member alone: the idle one exceeds its interval and leaves.
         other = Member(bootstrap, group, topic, protocol=protocol)
@@ -227,7 +227,7 @@ def test_the_end_of_a_log_lies_behind_its_control_records(kafka_cluster: Kafka, 
         await until(lambda: member.ends.get(partition) == 7, member)
         assert member.offsets(partition) == [0, 1, 2]
         assert log_end(bootstrap, partition) == 7
-        await member.poll(Orders(store=member.ends))
+        await member.poll(Orders(store={one: Mark(end) for one, end in member.ends.items()}))
         await member.close()
         assert committed(bootstrap, group, topic, 1) == {0: (7, "n=1")}
 
@@ -334,7 +334,7 @@ def test_a_partition_paused_when_revoked_flows_when_it_comes_back(kafka_cluster:
         guest = Member(bootstrap, group, topic, protocol=protocol)
         await until(lambda: len(guest.owns) == 1 and len(member.owns) == 1, member, guest)
         (kept,), (moved,) = member.owns, guest.owns
-        guest.owner.drained = {moved: 2}
+        guest.owner.drained = {moved: Mark(2)}
         await guest.close()
         await until(lambda: len(member.owns) == 2, member)
         await until(lambda: member.offsets(moved) == [2, 3, 4], member)
@@ -371,7 +371,7 @@ def test_a_revoke_past_its_deadline_stores_nothing(kafka_cluster: Kafka) -> None
 
     async def run() -> None:
         member = Member(bootstrap, group, topic, drain_s=-4.0)
-        member.owner.drained = {partition: 5}
+        member.owner.drained = {partition: Mark(5)}
         member.owner.at_revoke = asyncio.Event().wait
         await until(lambda: len(member.records) == 5, member)
         await asyncio.wait_for(member.close(), 10)

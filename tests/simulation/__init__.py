@@ -31,10 +31,11 @@ Invariants, checked when the thing happens, not only at the end:
 
     I1  every record ends delivered, dead-lettered or skipped; only bad ones are dead-lettered, with their own bytes
     I2  a commit never passes a record which the committing process has not seen resolved, nor the log's end, nor goes
-        back
+        back; nor does it say of one above it that it is resolved
     I3  nothing of a key is sent while an earlier record of that key is open
-    I4  nothing is delivered twice but for a crash, a loss, an unknown outcome or a drain that ran out of time; id and
-        bytes are the same every time, and no other record's; without faults nothing at all
+    I4  nothing is delivered twice but for a crash, a loss, an unknown outcome or a drain that ran out of time, and
+        never what a commit said to be resolved above it; id and bytes are the same every time, and no other record's;
+        without faults nothing at all
     I5  once the faults have ended everything is resolved and committed within a bounded time
     I8  each process counts as many records delivered as it was told of
     I9  a process that ends leaves no task behind

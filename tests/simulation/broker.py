@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from connector.domain.record import Partition
-from connector.pipeline.start import Committed, Earliest, Offset, choose_start
+from connector.pipeline.consume import Mark
+from connector.pipeline.start import Committed, Earliest, Offset, choose_start, noted
 from tests.simulation.loop import WORLD
 from tests.simulation.oracle import Oracle
 from tests.simulation.records import Tenure
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 REBALANCE_S = 60.0
 COORDINATOR_LOOK_S = 0.5
+MOST_METADATA = 4096
 
 
 class Change(Struct, frozen=True):
@@ -190,45 +192,47 @@ class Broker:
 
     # Commits
 
-    def choose(self, who: str, partition: Partition) -> Committed | None:
-        """Find where to begin: a choice that is not committed yet is committed first; None where that fails."""
+    def choose(self, who: str, partition: Partition) -> tuple[Mark, str] | None:
+        """Find where to begin, and the note to keep; a choice is committed first, and None where that fails."""
         if self.weather.has("coordinator") or partition not in self.topics.ends:
             return None
         commits = {one.number: at for one, at in self.committed.items() if one.topic == partition.topic}
         count = self.topics.count(partition.topic)
         choice = choose_start(partition.number, count, commits, self.scenario.start_from, 0)
         if isinstance(choice.at, Offset):
-            return Committed(choice.at.offset, choice.note)
+            return Mark(choice.at.offset, choice.ahead), choice.note
         if self.weather.has("commits"):
             return None
         earliest = isinstance(choice.at, Earliest)
         offset = self.topics.firsts[partition] if earliest else self.topics.stable(partition)
         self.oracle.passed_over(partition, 0, offset, "before the chosen start")
         self.story.say("{} chooses to begin {} at {}", who, partition, offset)
-        chosen = self.committed[partition] = Committed(offset, choice.note)
-        return chosen
+        self.committed[partition] = Committed(offset, choice.note)
+        return Mark(offset), choice.note
 
-    def commit(self, member: "Member", tenure: Tenure, offset: int, note: str) -> str:
+    def commit(self, member: "Member", tenure: Tenure, mark: Mark, note: str) -> str:
         """Take a commit, or name the error: a member that was evicted changes nothing."""
         if member.fenced or self.owners[tenure.partition] is not member:
             return "UNKNOWN_MEMBER_ID"
-        return self.commit_unfenced(member.host.name, tenure, offset, note)
+        return self.commit_unfenced(member.host.name, tenure, mark, note)
 
-    def commit_unfenced(self, who: str, tenure: Tenure, offset: int, note: str) -> str:
+    def commit_unfenced(self, who: str, tenure: Tenure, mark: Mark, note: str) -> str:
         """Take a commit whoever owns the partition, as Kafka does where offsets are named in the call."""
-        partition = tenure.partition
+        partition, offset, metadata = tenure.partition, mark.offset, noted(note, mark.ahead)
         if self.weather.has("commits") or self.weather.has("coordinator"):
             return "COORDINATOR_NOT_AVAILABLE"
         if self.oracle.logs.get(partition) is not tenure.log:
             return "UNKNOWN_TOPIC_OR_PART"
+        if len(metadata) > MOST_METADATA:
+            return "OFFSET_METADATA_TOO_LARGE"
         held = self.committed.get(partition)
         if held is not None and offset < held.offset:
             self.story.violated("I2", f"{who} moves {partition} back from {held.offset} to {offset}")
         if offset > self.topics.stable(partition):
             self.story.violated("I2", f"{who} commits {partition}@{offset}, beyond its end")
-        self.oracle.committed(tenure, offset)
-        self.committed[partition] = Committed(offset, note)
-        self.story.say("{} commits {}@{}", who, partition, offset)
+        self.oracle.committed(tenure, mark)
+        self.committed[partition] = Committed(offset, metadata)
+        self.story.say("{} commits {}@{} {}", who, partition, offset, metadata)
         return ""
 
     def done(self) -> bool:

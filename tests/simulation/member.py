@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from connector.domain.record import Partition, Record
 from connector.errors import KafkaFailed
-from connector.pipeline.consume import Assignment, CommitReport, Orders, OutOfRange, Owner, Polled
+from connector.pipeline.consume import Assignment, CommitReport, Mark, Orders, OutOfRange, Owner, Polled
 from tests.simulation.broker import Broker, Change
 from tests.simulation.loop import Host
 from tests.simulation.records import Tenure
@@ -38,7 +38,7 @@ class Member:
         self._positions: dict[Partition, int] = {}
         self._ended: dict[Partition, int] = {}
         self._paused: set[Partition] = set()
-        self._stored: dict[Partition, int] = {}
+        self._stored: dict[Partition, Mark] = {}
         self._reports: list[CommitReport] = []
         self._busy = False
         self._polled_s = broker.loop.time()
@@ -94,14 +94,17 @@ class Member:
         self._busy = True
 
     def _obey(self, orders: Orders) -> None:
-        for partition, offset in orders.store.items():
-            self._store(partition, offset)
+        for partition, mark in orders.store.items():
+            before = self._stored.get(partition)
+            self._store(partition, mark)
+            if before is not None and before.offset == mark.offset:
+                self._commit(partition, again=True)
         self._paused |= {partition for partition in orders.pause if partition in self._tenures}
         self._paused -= set(orders.resume)
 
-    def _store(self, partition: Partition, offset: int) -> None:
+    def _store(self, partition: Partition, mark: Mark) -> None:
         if partition in self._tenures:
-            self._stored[partition] = offset
+            self._stored[partition] = mark
 
     # Records
 
@@ -218,30 +221,31 @@ class Member:
         broker = self._broker
         self._waiting = {one for one in partitions if broker.owners[one] is self and not self.fenced}
         known = {one: at for one in sorted(self._waiting) if (at := broker.choose(self.host.name, one)) is not None}
-        starts = {partition: at.offset for partition, at in known.items()}
-        self._notes.update({partition: at.metadata for partition, at in known.items()})
-        for partition, start in starts.items():
+        starts = {partition: mark for partition, (mark, _) in known.items()}
+        self._notes.update({partition: note for partition, (_, note) in known.items()})
+        for partition, mark in starts.items():
             self._waiting.discard(partition)
-            self._tenures[partition] = broker.oracle.begin(self.host, partition, start)
-            self._positions[partition] = start
+            self._tenures[partition] = broker.oracle.begin(self.host, partition, mark)
+            self._positions[partition] = mark.offset
+        self._stored.update(starts)
         if starts:
-            broker.story.say("{} is assigned {}", self.host.name, {str(one): at for one, at in starts.items()})
+            broker.story.say("{} is assigned {}", self.host.name, {str(one): at.offset for one, at in starts.items()})
             await self._owner.assigned(Assignment(CLUSTER, starts))
 
     async def _give_up(self, partitions: Collection[Partition]) -> None:
         mine = [partition for partition in partitions if partition in self._tenures]
-        broker, began_s, offsets = self._broker, self._broker.loop.time(), {}
+        broker, began_s, marks = self._broker, self._broker.loop.time(), {}
         if mine:
             broker.story.say("{} must give up {}", self.host.name, list(map(str, mine)))
-            offsets = dict(await self._owner.revoked(mine))
+            marks = dict(await self._owner.revoked(mine))
             took_s = broker.loop.time() - began_s
             if took_s > broker.scenario.options.drain_s + CALLBACK_SLACK_S and self.host.thawed_s < began_s:
                 broker.story.violated("drain", f"{self.host.name} drained for {took_s:.1f} s")
         for partition in mine:
-            if partition in offsets:
-                self._store(partition, offsets[partition])
+            if partition in marks:
+                self._store(partition, marks[partition])
             tenure = self._tenures[partition]
-            refused = self._commit(partition)
+            refused = self._commit(partition, again=True)
             broker.oracle.end(tenure, "lost" if self.fenced else "revoked", self._stored.get(partition))
             if refused and not self.fenced:
                 tenure.ended = "uncommitted"
@@ -280,14 +284,17 @@ class Member:
                 self._commit(partition)
         self._broker.after(self._broker.scenario.commit_every_s, self._commit_regularly)
 
-    def _commit(self, partition: Partition) -> str:
-        """Commit what is stored, if anything is; a failed one is tried again with the next."""
-        offset = self._stored.get(partition)
+    def _commit(self, partition: Partition, *, again: bool = False) -> str:
+        """Commit what is stored, if anything is; a failed one is tried again with the next.
+
+        By itself the client commits an offset once, whatever is noted with it.
+        """
+        mark = self._stored.get(partition)
         held = self._broker.committed.get(partition)
-        if offset is None or (held is not None and held.offset == offset):
+        if mark is None or (held is not None and held.offset == mark.offset and not again):
             return ""
-        error = self._broker.commit(self, self._tenures[partition], offset, self._notes[partition])
-        self._reports.append(CommitReport(error, {partition: offset}))
+        error = self._broker.commit(self, self._tenures[partition], mark, self._notes[partition])
+        self._reports.append(CommitReport(error, {partition: mark.offset}))
         return error
 
     def _watch(self) -> None:

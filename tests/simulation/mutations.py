@@ -18,11 +18,13 @@ from connector.domain.exchange import HttpRequest, HttpResponse
 from connector.domain.outcome import Delivered
 from connector.domain.record import Partition
 from connector.pipeline.acknowledge import Ledger, OpenRecord
+from connector.pipeline.ahead import Ahead
 from connector.pipeline.aside import Asides
-from connector.pipeline.consume import Assignment, Orders, OutOfRange, Owner, Polled
+from connector.pipeline.consume import Assignment, Mark, Orders, OutOfRange, Owner, Polled
 from connector.pipeline.dead_letter import Letter
 from connector.pipeline.feed import Feeds
 from connector.pipeline.guard import Guard
+from connector.pipeline.known import NOTHING, Known
 from connector.pipeline.lookup import Lookups
 from connector.pipeline.setup import Refusal, Refusals, Setup
 from connector.sinks.contract import Attempt, Endpoint, Feed, Item, Need, Payload, Renewal, Save, Verdict
@@ -50,7 +52,9 @@ class OnePast(Member):
     """Commits one offset too far."""
 
     async def poll(self, orders: Orders) -> Polled:
-        return await super().poll(replace(orders, store={at: offset + 1 for at, offset in orders.store.items()}))
+        return await super().poll(
+            replace(orders, store={at: Mark(mark.offset + 1) for at, mark in orders.store.items()})
+        )
 
 
 class Skipping(Member):
@@ -85,7 +89,7 @@ class Unfenced:
     async def assigned(self, assignment: Assignment) -> None:
         await self._owner.assigned(assignment)
 
-    async def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+    async def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, Mark]:
         return {}
 
     async def lost(self, partitions: Collection[Partition]) -> None:
@@ -193,6 +197,14 @@ class AskingAlways(Lookups):
         """Remember nothing."""
 
 
+class KnowingTooMuch(Known):
+    """Takes the offset after each range that was resolved before for one of it."""
+
+    def __init__(self, told: Ahead = NOTHING, *, start: int = -1, cluster_id: str = "") -> None:
+        wider = tuple((first, after + 1) for first, after in told.ranges)
+        super().__init__(replace(told, ranges=wider), start=start, cluster_id=cluster_id)
+
+
 class CountingExpired(Guard):
     """Takes every letter for a verdict on content."""
 
@@ -248,6 +260,9 @@ MUTATIONS = (
     Mutation("send though the switch is off", frozenset({"feed"}), parts={"connector.pipeline.desk.Feeds": Deaf}),
     Mutation("tell the store nothing", frozenset({"store"}), parts={"connector.pipeline.desk.Lookups": Forgetful}),
     Mutation("forget every answer", frozenset({"lookup"}), parts={"connector.pipeline.desk.Lookups": AskingAlways}),
+    Mutation(
+        "skip one offset too many", frozenset({"I2", "I3"}), parts={"connector.pipeline.known.Known": KnowingTooMuch}
+    ),
     Mutation("store after a revoke", frozenset({"I2"}), Twist(member=StoringLate)),
 )
 

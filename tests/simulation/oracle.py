@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from connector.domain.record import Partition
+from connector.pipeline.ahead import read
+from connector.pipeline.consume import Mark
 from connector.pipeline.dead_letter import Letter
 from tests.simulation.facts_known import Facts
 from tests.simulation.feeds import PANIC
@@ -47,6 +49,7 @@ class Oracle:
         self._tenures = 0
         self._idents: dict[str, tuple[Fate, str]] = {}
         self._held: dict[tuple[Host, Partition], Tenure] = {}
+        self._ahead: dict[Partition, tuple[Mark, list[Fate], set[Fate]]] = {}
 
     def produced(self, fate: Fate) -> None:
         self.fates[fate.number] = fate
@@ -58,15 +61,18 @@ class Oracle:
 
     # Who holds what
 
-    def begin(self, host: Host, partition: Partition, start: int) -> Tenure:
+    def begin(self, host: Host, partition: Partition, start: Mark) -> Tenure:
         self._tenures += 1
         log = self.logs[partition]
-        tenure = Tenure(self._tenures, host, partition, log, start, self.index(log, start))
+        tenure = Tenure(self._tenures, host, partition, log, start.offset, self.index(log, start.offset))
+        mark, of, before = self._ahead.get(partition, (None, [], set()))
+        if mark == start and of is log:
+            tenure.before = before
         self._held[host, partition] = tenure
         return tenure
 
-    def end(self, tenure: Tenure, how: str, final: int | None = None) -> None:
-        """Note that a partition was given up: revoked (with the offset to commit), lost or killed."""
+    def end(self, tenure: Tenure, how: str, final: Mark | None = None) -> None:
+        """Note that a partition was given up: revoked (with what is to be committed), lost or killed."""
         self._held.pop((tenure.host, tenure.partition), None)
         if tenure.ended:
             return
@@ -76,10 +82,15 @@ class Oracle:
         tenure.open_at = None if first is None else first.record.offset
         self._story.say("{} ends {} ({}), stores {}", tenure.host.name, tenure.partition, how, final)
 
-    def committed(self, tenure: Tenure, offset: int) -> None:
-        """Check a commit that the broker takes: I2."""
+    def committed(self, tenure: Tenure, mark: Mark) -> None:
+        """Check a commit that the broker takes, and what it says of the offsets above: I2."""
         self.moves += 1
-        log = tenure.log
+        log, offset = tenure.log, mark.offset
+        ahead = self._said(log, mark)
+        for fate in ahead:
+            if not fate.resolved_for(tenure):
+                self._story.violated("I2", f"{tenure.host.name} commits {fate.place} as resolved, above {offset}")
+        self._ahead[tenure.partition] = (mark, log, ahead)
         while tenure.checked < len(log) and log[tenure.checked].record.offset < offset:
             fate = log[tenure.checked]
             if not fate.resolved_for(tenure):
@@ -87,6 +98,15 @@ class Oracle:
                 return
             self.facts.check_kept(fate)
             tenure.checked += 1
+
+    def _said(self, log: list[Fate], mark: Mark) -> set[Fate]:
+        """Return the records above a commit of which it says that they are resolved."""
+        ranges = read(mark.ahead).ranges if mark.ahead else ()
+        return {
+            fate
+            for first, after in ranges
+            for fate in log[self.index(log, max(first, mark.offset)) : self.index(log, after)]
+        }
 
     def passed_over(self, partition: Partition, from_offset: int, to_offset: int, why: str) -> None:
         """Note that nobody owes what lies between: it was chosen so, or it is told loudly."""
@@ -178,6 +198,8 @@ class Oracle:
 
     def _excuse(self, fate: Fate, role: str, tenure: Tenure | None) -> str:
         """Say why a second delivery could not be avoided; empty where it could."""
+        if tenure is not None and fate in tenure.before:
+            return ""
         told = fate.told.get(role)
         if told is None:
             return "nobody was told of the first in time"

@@ -14,7 +14,8 @@ class Tenure:
 
     `log` is what it reads: a topic made anew has another. `checked` counts the records of the log below the last
     commit, `jumped` the offsets it was moved over; `open_at` is the first offset that the process had not seen resolved
-    when it gave the partition up, None for none. `number` counts the tenures of all.
+    when it gave the partition up, None for none. `before` are the records above its start that were committed as
+    resolved. `number` counts the tenures of all.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Tenure:
         self.jumped = 0
         self.ended: Literal["", "revoked", "lost", "killed", "uncommitted"] = ""
         self.open_at: int | None = None
+        self.before: set[Fate] = set()
 
 
 class Fate:
@@ -83,7 +85,7 @@ class Fate:
 
     def resolved_for(self, tenure: Tenure) -> bool:
         """Whether its holder has seen it delivered, lettered, or may know by itself that it is skipped."""
-        if self.skipped or self.gone or tenure in self.written:
+        if self.skipped or self.gone or tenure in self.written or self in tenure.before:
             return True
         return bool(self.roles) and len(self.heard.get(tenure, ())) == len(self.roles)
 

@@ -3,13 +3,13 @@
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from msgspec import Struct
 
 from connector.domain.exchange import HttpRequest, HttpResponse
 from connector.domain.record import Partition, Record
-from connector.pipeline.consume import Assignment, Consumer, Orders, Owner, Polled
+from connector.pipeline.consume import Assignment, Consumer, Mark, Orders, Owner, Polled
 from connector.pipeline.flow import Flow
 from connector.pipeline.options import Options, Outside
 from tests.doubles import clock
@@ -50,13 +50,13 @@ class StreamConsumer:
         self._ends = dict.fromkeys(PARTITIONS, 0)
 
     async def poll(self, orders: Orders) -> Polled:
-        self.stored.update(orders.store)
+        self._store(orders.store)
         self._paused |= set(orders.pause)
         self._paused -= set(orders.resume)
         await asyncio.sleep(POLL_S)
         if not self._assigned:
             self._assigned = True
-            await self._owner.assigned(Assignment("cluster", dict.fromkeys(PARTITIONS, 0)))
+            await self._owner.assigned(Assignment("cluster", dict.fromkeys(PARTITIONS, Mark(0))))
         end = self._stream.count(asyncio.get_running_loop().time())
         records = []
         for partition in PARTITIONS:
@@ -78,7 +78,10 @@ class StreamConsumer:
         self._next[partition] = number
 
     async def close(self) -> None:
-        self.stored.update(await self._owner.revoked(PARTITIONS))
+        self._store(await self._owner.revoked(PARTITIONS))
+
+    def _store(self, marks: Mapping[Partition, Mark]) -> None:
+        self.stored.update({partition: mark.offset for partition, mark in marks.items()})
 
 
 class ScriptedVendor:

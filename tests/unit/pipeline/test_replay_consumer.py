@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 import pytest
 
 from connector.domain.record import Partition, Record
-from connector.pipeline.consume import Assignment, Consumer, Orders, Owner, Polled
+from connector.pipeline.consume import Assignment, Consumer, Mark, Orders, Owner, Polled
 from connector.pipeline.replay import Selection, Wanted
 from connector.pipeline.replay_consumer import Pace, ReplayConsumer
 from tests.doubles.clock import LoopClock, ManualClock, run
@@ -50,9 +50,9 @@ class Flow:
     async def assigned(self, assignment: Assignment) -> None:
         self.told.append(("assigned", assignment.starts))
 
-    async def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+    async def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, Mark]:
         self.told.append(("revoked", set(partitions)))
-        return dict.fromkeys(partitions, 3)
+        return dict.fromkeys(partitions, Mark(3))
 
     async def lost(self, partitions: Collection[Partition]) -> None:
         self.told.append(("lost", set(partitions)))
@@ -109,7 +109,7 @@ def test_all_partitions_must_have_reached_their_ends() -> None:
 
 def test_a_partition_that_starts_at_its_end_has_reached_it() -> None:
     consumer = replay(Script(), {P0: 4})
-    asyncio.run(consumer.assigned(Assignment("cluster", {P0: 4})))
+    asyncio.run(consumer.assigned(Assignment("cluster", {P0: Mark(4)})))
     assert consumer.finished
 
 
@@ -117,11 +117,11 @@ def test_a_partition_that_starts_at_its_end_has_reached_it() -> None:
 def test_a_partition_that_went_to_another_run_is_its_business_until_it_comes_back(how: str) -> None:
     async def run() -> None:
         consumer = replay(Script(), {P0: 4, P1: 4})
-        await consumer.assigned(Assignment("cluster", {P0: 0, P1: 4}))
+        await consumer.assigned(Assignment("cluster", {P0: Mark(0), P1: Mark(4)}))
         assert not consumer.finished
         await getattr(consumer, how)([P0])
         assert consumer.finished
-        await consumer.assigned(Assignment("cluster", {P0: 2}))
+        await consumer.assigned(Assignment("cluster", {P0: Mark(2)}))
         assert not consumer.finished
 
     asyncio.run(run())
@@ -130,7 +130,7 @@ def test_a_partition_that_went_to_another_run_is_its_business_until_it_comes_bac
 def test_what_is_given_up_at_the_close_is_not_taken_for_done() -> None:
     async def run() -> None:
         consumer = replay(Script(), {P0: 4})
-        await consumer.assigned(Assignment("cluster", {P0: 0}))
+        await consumer.assigned(Assignment("cluster", {P0: Mark(0)}))
         await consumer.close()
         assert not consumer.finished
 
@@ -141,9 +141,9 @@ def test_the_flow_is_told_of_rebalances_and_its_offsets_are_handed_on() -> None:
     async def run() -> None:
         flow = Flow()
         consumer = ReplayConsumer(Script().join, flow, Selection(Wanted("segment")), {P0: 4}, Pace(None), ManualClock())
-        await consumer.assigned(Assignment("cluster", {P0: 1}))
-        assert await consumer.revoked([P0]) == {P0: 3}
-        assert flow.told == [("assigned", {P0: 1}), ("revoked", {P0})]
+        await consumer.assigned(Assignment("cluster", {P0: Mark(1)}))
+        assert await consumer.revoked([P0]) == {P0: Mark(3)}
+        assert flow.told == [("assigned", {P0: Mark(1)}), ("revoked", {P0})]
 
     asyncio.run(run())
 

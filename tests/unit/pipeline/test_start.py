@@ -14,7 +14,7 @@ from connector.pipeline.start import (
     Since,
     StartFrom,
     choose_start,
-    unreadable,
+    noted,
 )
 
 NOW_MS = 1_700_000_000_000
@@ -60,16 +60,18 @@ def test_of_several_first_counts_the_smallest_decides() -> None:
     assert choose_start(2, 6, commits, Latest(), NOW_MS) == Choice(Latest(), "n=3")
 
 
-@pytest.mark.parametrize("metadata", ["", "n=", "n=-1", "n=6 ", "v2;n=6", "n=6;k=1", "written by a tool"])
+@pytest.mark.parametrize("metadata", ["", "n=", "n=-1", "n=6 ", "v2;n=6", "n=6,k=1", "written by a tool"])
 def test_a_commit_without_our_note_never_lets_a_neighbour_skip(metadata: str) -> None:
     commits = {0: Committed(5, metadata), 1: Committed(6, "n=6")}
     assert choose_start(5, 6, commits, Latest(), NOW_MS) == Choice(Earliest(), "n=0")
-    assert choose_start(0, 6, commits, Latest(), NOW_MS) == Choice(Offset(5), "n=0")
+    assert choose_start(0, 6, commits, Latest(), NOW_MS) == Choice(Offset(5), "n=0", metadata)
 
 
-def test_notes_that_are_not_ours_are_named_and_absent_ones_are_not() -> None:
-    commits = {3: Committed(1, "v2"), 1: Committed(1, "x"), 2: Committed(1, ""), 0: Committed(1, "n=4")}
-    assert unreadable(commits) == [1, 3]
+@pytest.mark.parametrize("ahead", ["", "a1.0.00000000.eJw=", "z9 of a later version;\nin two lines"])
+def test_what_was_committed_with_an_offset_comes_with_it(ahead: str) -> None:
+    commits = {1: Committed(6, noted("n=6", ahead))}
+    assert choose_start(1, 6, commits, Latest(), NOW_MS) == Choice(Offset(6), "n=6", ahead)
+    assert choose_start(2, 6, commits, Latest(), NOW_MS) == Choice(Latest(), "n=6")
 
 
 @given(st.integers(1, 12), st.data())

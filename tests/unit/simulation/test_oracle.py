@@ -2,6 +2,7 @@ import msgspec
 import pytest
 
 from connector.domain.record import Partition, Record
+from connector.pipeline.consume import Mark
 from connector.pipeline.dead_letter import Letter
 from tests.simulation.draw import draw
 from tests.simulation.loop import Host, VirtualLoop
@@ -31,7 +32,7 @@ class Scene:
         for number in (1, 2, 3):
             record = Record(AT, number - 1, 0, b"k", b"v")
             self.oracle.produced(Fate(number, "good", record, ("event",), KEY))
-        self.tenure = self.oracle.begin(self.host, AT, 0)
+        self.tenure = self.oracle.begin(self.host, AT, Mark(0))
 
     @property
     def broken(self) -> list[str]:
@@ -47,21 +48,21 @@ class Scene:
 def test_a_commit_up_to_what_was_delivered_is_fine() -> None:
     scene = Scene()
     scene.deliver(1, 2)
-    scene.oracle.committed(scene.tenure, 2)
+    scene.oracle.committed(scene.tenure, Mark(2))
     assert scene.broken == []
 
 
 def test_a_commit_over_an_open_record_is_found() -> None:
     scene = Scene()
     scene.deliver(1)
-    scene.oracle.committed(scene.tenure, 2)
+    scene.oracle.committed(scene.tenure, Mark(2))
     assert scene.broken == ["I2"]
 
 
 def test_a_commit_of_what_only_another_process_has_seen_is_found() -> None:
     scene, other = Scene(), Host("b")
     scene.deliver(1)
-    scene.oracle.committed(scene.oracle.begin(other, AT, 0), 1)
+    scene.oracle.committed(scene.oracle.begin(other, AT, Mark(0)), Mark(1))
     assert scene.broken == ["I2"]
 
 
@@ -89,7 +90,7 @@ def test_a_second_delivery_needs_a_process_that_could_not_commit(ending: str, br
     scene, other = Scene(), Host("b")
     scene.deliver(1, 2, 3)
     scene.oracle.end(scene.tenure, ending)
-    scene.oracle.begin(other, AT, 0)
+    scene.oracle.begin(other, AT, Mark(0))
     scene.deliver(1, host=other)
     assert scene.broken == broken
 
