@@ -199,7 +199,8 @@ class Oracle:
     def _excuse(self, fate: Fate, role: str, tenure: Tenure | None) -> str:
         """Say why a second delivery could not be avoided; empty where it could."""
         if tenure is not None and fate in tenure.before:
-            return ""
+            # Nothing proves then that this is the log of which it was said.
+            return "retention took the record at the commit" if tenure.jumped else ""
         told = fate.told.get(role)
         if told is None:
             return "nobody was told of the first in time"

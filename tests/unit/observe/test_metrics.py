@@ -348,6 +348,8 @@ def test_every_way_of_counting_leaves_a_mark() -> None:
         "failed": (5.0,),
         "letter": ("refused", "written", 0.1),
         "guard": (True,),
+        "resolved_before": ("events", 1),
+        "notes_ignored": ("format", 1),
     }
     facade = {name for name, _ in inspect.getmembers(FlowMetrics, inspect.isfunction) if not name.startswith("_")}
     assert facade == calls.keys()
