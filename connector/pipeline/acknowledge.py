@@ -80,11 +80,15 @@ class Holding:
 
     def take(self, records: Sequence[Record], now_s: float) -> list[OpenRecord]:
         """Open the next records that were read, but for those that are resolved already."""
-        left = self.known.unresolved(records) if self.known.ranges else records
+        if not self.known.ranges:
+            return [self.admit(record, now_s) for record in records]
+        left, idle = self.known.unresolved(records), not self.open
         opened = [self.admit(record, now_s) for record in left]
         if len(opened) < len(records):
             self.highest_seen = records[-1].offset
-            self.crossed = self.crossed or records[0]
+            crossed = [record for record in records if not left or record.offset < left[0].offset]
+            if idle and crossed:
+                self.crossed = crossed[-1]
         return opened
 
     def admit(self, record: Record, now_s: float) -> OpenRecord:

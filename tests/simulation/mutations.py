@@ -245,7 +245,7 @@ MUTATIONS = (
         frozenset({"I3", "I5"}),
         parts={"connector.pipeline.lane.Asides": LosingTails},
     ),
-    Mutation("skip on out of range", frozenset({"I2", "I3"}), Twist(member=Skipping)),
+    Mutation("skip on out of range", frozenset({"I2", "I3", "I4"}), Twist(member=Skipping)),
     Mutation("guard counts expired", frozenset({"I5"}), parts={"connector.pipeline.flow.Guard": CountingExpired}),
     Mutation(
         "confirm with another group",
