@@ -2,7 +2,9 @@
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from connector.domain.events import Event
 from connector.errors import SchemaMissing
@@ -284,6 +286,65 @@ def test_a_stop_ends_within_the_budget_though_the_vendor_asks_to_wait() -> None:
     rig = play(lambda: Rig(records(["a", "b"]), script), until)
     assert rig.stored.get(P0, 0) == 0
     assert all(sent.at_s < ended[0] for sent in rig.http.sent)
+
+
+# From one owner to the next
+
+
+def test_behind_a_parked_key_nothing_is_sent_again_by_the_next_owner() -> None:
+    """`slow` is never taken; everything else is. The partition is lost without a word while it is parked."""
+    names = [f"e{number}" for number in range(400)]
+    names[1] = "slow"
+    log = records(names)
+
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(300.0)
+        assert rig.stored[P0] == 1
+        await rig.consumer.lose(P0)
+        await rig.consumer.assign(P0, 1, log[1:])
+        await asyncio.sleep(60.0)
+
+    script = lambda sent: Answer(500 if b"slow" in sent.bodies else 200)  # noqa: E731
+    rig = play(lambda: Rig(log, script, options=replace(OPTIONS, lanes=16)), until)
+    taken = [body for sent in rig.http.sent if b"slow" not in sent.bodies for body in sent.bodies]
+    assert sorted(taken) == sorted(name.encode() for name in names if name != "slow")
+
+
+def test_a_drain_that_ends_with_a_request_open_leaves_that_one_alone_to_be_sent_again() -> None:
+    """`hang` gets no answer; its batch is all that the next owner has to send."""
+    names = [f"e{number}" for number in range(200)]
+    names[0] = "hang"
+    log = records(names)
+    again: list[bytes] = []
+
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(5.0)
+        await rig.consumer.revoke(P0)
+        before = len(rig.http.bodies)
+        await rig.consumer.assign(P0, rig.stored[P0], log)
+        await asyncio.sleep(5.0)
+        again.extend(rig.http.bodies[before:])
+
+    script = lambda sent: Answer(delay_s=1000.0 if b"hang" in sent.bodies else 0.1)  # noqa: E731
+    sink = PlainSink({"event": replace(EVENT, limits=replace(LIMITS, items=10), timeout_s=2000.0)})
+    rig = play(lambda: Rig(log, script, sink=sink, options=replace(OPTIONS, drain_s=2.0)), until)
+    assert rig.stored[P0] == 0
+    hanging = next(sent.bodies for sent in rig.http.sent if b"hang" in sent.bodies)
+    assert not set(again) & {name.encode() for name in names} - set(hanging)
+
+
+@pytest.mark.parametrize("text", ["AQAAAXKnr2I=", "a9.of.a.later.version", "a1.0.00000000.eJw="])
+def test_what_another_program_or_version_committed_is_ignored_with_one_warning(text: str) -> None:
+    async def until(rig: Rig) -> None:
+        rig.consumer.ahead[P0] = text
+        await asyncio.sleep(5.0)
+
+    with capture_logs() as logs:
+        rig = play(lambda: Rig(records(["a", "b", "c"])), until)
+    assert sorted(rig.http.bodies) == [b"a", b"b", b"c"]
+    assert [(one["log_level"], one.get("reason")) for one in logs if one["log_level"] != "info"] == [
+        ("warning", "format")
+    ]
 
 
 # Schemas
