@@ -4,7 +4,7 @@ import base64
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from tests.integration.oracle import Ledger, Letter, Watch
+from tests.integration.oracle import Ledger, Letter, Place, Watch
 from tests.integration.process import Connector
 
 _KEY = b"a-very-secret-write-key"
@@ -52,7 +52,9 @@ def repeated(ledger: Ledger) -> set[str]:
     return {identifier for identifier, times in Counter(ledger.accepted).items() if times > 1}
 
 
-def above(ledger: Ledger, commits: dict[tuple[str, int], int]) -> set[str]:
-    """Ids delivered so far whose offsets are not committed: what a successor must send again."""
+def above(ledger: Ledger, commits: dict[tuple[str, int], int], resolved: Collection[Place] = ()) -> set[str]:
+    """Ids delivered so far whose offsets are not committed, neither as such: what a successor must send again."""
     found = (ledger.entries[identifier] for identifier in ledger.delivered)
-    return {entry.made.id for entry in found if entry.place[2] >= commits[entry.place[:2]]}
+    return {
+        entry.made.id for entry in found if entry.place[2] >= commits[entry.place[:2]] and entry.place not in resolved
+    }

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient, NewTopic
 from msgspec import Struct
 
+from connector.pipeline.ahead import read
 from tests.doubles.vendor import Reply, Request
 from tests.integration.events import Made
 
@@ -187,6 +188,22 @@ def committed(bootstrap: str, group: str, topic: str, partitions: int = 6) -> di
                 return {(topic, one.partition): max(one.offset, 0) for one in found}
     finally:
         looking.close()
+
+
+def said_resolved(bootstrap: str, group: str, topic: str, partitions: int = 6) -> set[Place]:
+    """Where the group's commits say of offsets above them that they are resolved."""
+    looking = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    try:
+        found = looking.committed([TopicPartition(topic, number) for number in range(partitions)], 15)
+    finally:
+        looking.close()
+    marks = ((one.partition, (one.metadata or "").partition(";")[2]) for one in found)
+    return {
+        (topic, number, offset)
+        for number, text in marks
+        for first, after in (read(text).ranges if text else ())
+        for offset in range(first, after)
+    }
 
 
 def letters(bootstrap: str, topic: str) -> list[Letter]:

@@ -1,12 +1,13 @@
 """A topic of its own on a real broker, for a test of faults."""
 
-from collections.abc import Collection, Mapping
+import threading
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 
 from tests.doubles.vendor import Vendor
-from tests.integration.events import mixed
-from tests.integration.invariants import assert_sound
-from tests.integration.oracle import Ledger, Watch, committed, create_topics, letters
+from tests.integration.events import Made, mixed
+from tests.integration.invariants import above, assert_sound
+from tests.integration.oracle import Ledger, Watch, committed, create_topics, letters, said_resolved
 from tests.integration.process import Connector, named, segment_env, until
 
 PARTITIONS = 6
@@ -27,6 +28,13 @@ class OwnTopic:
     def produce(self, count: int) -> None:
         self.ledger.produce(self.kafka, self.topic, islice(self.records, count))
 
+    def paced(self, stop: threading.Event) -> Iterator[Made]:
+        """Hand out some 900 records a second, of all partitions in turn, until told to stop."""
+        for made in self.records:
+            yield made
+            if stop.wait(0.001):
+                return
+
     def env(self, vendor: Vendor, protocol: str = "classic", **more: str) -> dict[str, str]:
         return segment_env(self.kafka, vendor.url, self.topic, group=self.topic, protocol=protocol, **more)
 
@@ -35,6 +43,10 @@ class OwnTopic:
 
     def commits(self) -> dict[tuple[str, int], int]:
         return committed(self.kafka, self.group, self.topic)
+
+    def owed(self) -> set[str]:
+        """What was delivered and a successor must send again."""
+        return above(self.ledger, self.commits(), said_resolved(self.kafka, self.group, self.topic))
 
     def partition(self, identifier: str) -> int:
         """Where a record sits."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +48,7 @@ def test_a_kill_with_eight_batches_on_the_wire_repeats_exactly_what_was_not_comm
                     await until(lambda: len(open_ones) == 8, 60, "eight batches on the wire")
                     await assert_pages_tell_no_secret(first)
                     await first.kill()
-                killed_s, owed = time.monotonic(), above(ledger, own.commits())
+                killed_s, owed = time.monotonic(), own.owed()
                 vendor.script = segment(ledger)
                 async with Connector(own.env(vendor, protocol), tmp_path) as second:
                     requests = len(vendor.received)
@@ -115,7 +116,7 @@ def test_sigterm_under_load_commits_what_was_sent_and_repeats_nothing(
                 sent = len(ledger.accepted)
                 assert sent < 20_000
                 assert own.commits() == ledger.lowest_open([])
-                assert above(ledger, own.commits()) == set()
+                assert own.owed() == set()
                 vendor.script = segment(ledger)
                 async with Connector(own.env(vendor, protocol), tmp_path) as second:
                     await own.settled()
@@ -161,6 +162,96 @@ def test_sigterm_while_the_vendor_asks_to_wait_leaves_the_rest_to_the_next_start
         print(f"stopped within {took_s:.1f} s after {len(refused)} refusals")
         assert took_s < 30
         assert ledger.duplicates == 0
+        own.assert_sound(watch, first, second)
+
+    asyncio.run(run())
+
+
+@both
+def test_sigterm_while_a_request_hangs_has_nothing_but_that_request_sent_again(
+    kafka: str, tmp_path: Path, protocol: str
+) -> None:
+    async def run() -> None:
+        own, never = OwnTopic(kafka), asyncio.Event()
+        ledger, hanging = own.ledger, list[str]()
+
+        def verdict(_request: Request, messages: Sequence[Any]) -> Reply | None:
+            if hanging or len(ledger.accepted) < 1000:
+                return None
+            hanging.extend(message["messageId"] for message in messages)
+            return Reply(200, body=TAKEN.body, held=never)
+
+        own.produce(5000)
+        async with Vendor(segment(ledger, verdict)) as vendor:
+            env = own.env(vendor, protocol, SEGMENT_TIMEOUT_S="60", CONNECTOR_DRAIN_BUDGET="2s")
+            with own.watch() as watch:
+                async with Connector(env, tmp_path) as first:
+                    await until(lambda: hanging, 60, "a request that hangs")
+                    await until(lambda: len(ledger.accepted) > 3000, 30, "the others going on")
+                    assert await first.terminate() == 0
+                owed, uncommitted = own.owed(), above(ledger, own.commits())
+                async with Connector(env, tmp_path) as second:
+                    await own.settled()
+                    left_out = await second.total("connector_records_resolved_before_total")
+                    consumed = await second.total("connector_records_consumed_total")
+                    assert await second.total("connector_records_resolved_total") == consumed
+                    assert await second.terminate() == 0
+        print(f"{protocol}: {ledger.duplicates} repeated of {len(uncommitted)} above the commits")
+        assert repeated(ledger) == owed == set(hanging)
+        assert ledger.duplicates == len(hanging) <= 50
+        assert left_out == len(uncommitted - owed) > 0
+        own.assert_sound(watch, first, second)
+
+    asyncio.run(run())
+
+
+def test_a_kill_behind_a_parked_key_repeats_what_the_last_seconds_delivered(kafka: str, tmp_path: Path) -> None:
+    async def run() -> None:
+        own, stop = OwnTopic(kafka), threading.Event()
+        ledger, refused = own.ledger, set[str]()
+
+        def verdict(_request: Request, messages: Sequence[Any]) -> Reply | None:
+            ids = {message["messageId"] for message in messages}
+            refused.update([messages[0]["messageId"]] if not refused else ())
+            return Reply(503) if ids & refused else None
+
+        own.produce(4000)
+        async with Vendor(segment(ledger, verdict)) as vendor:
+            env = own.env(vendor, "consumer")
+            with own.watch() as watch:
+                async with Connector(env, tmp_path) as first:
+
+                    async def parked() -> bool:
+                        return await first.total("connector_records_parked") >= 1
+
+                    await until(parked, 60, "the key parked")
+                    key = ledger.entries[next(iter(refused))].made.key
+                    await until(
+                        lambda: {ledger.entries[one].made.key for one in ledger.missing()} == {key},
+                        30,
+                        "all but its key",
+                    )
+                    stood = own.commits()
+                    await until(lambda: own.owed() == set(), 10, "all of it said to be resolved")
+                    producing = threading.Thread(
+                        target=ledger.produce, args=(kafka, own.topic, own.paced(stop)), daemon=True
+                    )
+                    producing.start()
+                    await until(lambda: len(ledger.accepted) > 8000, 30, "more behind it")
+                    await first.kill()
+                owed, uncommitted = own.owed(), above(ledger, own.commits())
+                stop.set()
+                producing.join(30)
+                at = ledger.entries[next(iter(refused))].place
+                assert own.commits()[at[:2]] == stood[at[:2]] == at[2]
+                refused.clear()
+                vendor.script = segment(ledger)
+                async with Connector(env, tmp_path) as second:
+                    await own.settled()
+                    assert await second.terminate() == 0
+        print(f"{ledger.duplicates} repeated of {len(uncommitted)} above the commits")
+        assert repeated(ledger) == owed
+        assert len(uncommitted) > 600
         own.assert_sound(watch, first, second)
 
     asyncio.run(run())
@@ -212,7 +303,7 @@ def test_a_second_signal_ends_the_process_at_once(
                     await until(lambda: "stopping: draining" in first.log, 10, "the drain")
                     first.signal(number)
                     assert await first.wait(1.0) == code
-                owed = above(ledger, own.commits())
+                owed = own.owed()
                 vendor.script = segment(ledger)
                 async with Connector(own.env(vendor), tmp_path) as second:
                     await own.settled()

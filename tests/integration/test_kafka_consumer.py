@@ -10,6 +10,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from connector.adapters.kafka_consumer import OnOutOfRange
 from connector.domain.record import Partition, Record
 from connector.errors import KafkaFailed
+from connector.pipeline.ahead import MOST_CHARACTERS
+from connector.pipeline.commit import TOO_LARGE
 from connector.pipeline.consume import Mark, Orders, OutOfRange
 from connector.pipeline.start import Back, Earliest, Latest, Since, StartFrom
 from tests.doubles.kafka import MockCluster, committed, produce
@@ -130,8 +132,8 @@ def test_records_come_byte_for_byte_and_in_order(kafka_cluster: Kafka, protocol:
 
     headers = (("a", b"1"), ("a", None), ("b", b"\xff"))
     assert asyncio.run(run()) == [
-        Record(Partition(topic, 0), 0, 1_700_000_000_000, b"k", b"\x00v", headers),
-        Record(Partition(topic, 0), 1, 1_700_000_000_001, None, None),
+        Record(Partition(topic, 0), 0, 1_700_000_000_000, b"k", b"\x00v", headers, leader_epoch=0),
+        Record(Partition(topic, 0), 1, 1_700_000_000_001, None, None, leader_epoch=0),
     ]
 
 
@@ -148,6 +150,67 @@ def test_stored_offsets_are_committed_and_keep_their_note(kafka_cluster: Kafka, 
         await until(lambda: any(report.offsets.get(partition) == 4 for report in member.commits), member)
         assert committed(bootstrap, group, topic, 1) == {0: (4, "n=1")}
         await member.close()
+
+    asyncio.run(run())
+
+
+@both
+def test_what_is_resolved_above_an_offset_is_committed_anew_where_the_offset_stays(
+    kafka_cluster: Kafka, protocol: str
+) -> None:
+    topic, group, bootstrap = kafka_cluster.create_topic(fresh("ahead")), fresh("group"), kafka_cluster.bootstrap
+    produce(bootstrap, topic, 0, [b"x"] * 5)
+    partition = Partition(topic, 0)
+
+    async def run() -> None:
+        first = Member(bootstrap, group, topic, protocol=protocol)
+        await until(lambda: len(first.records) == 5, first)
+        assert {one.leader_epoch for one in first.records} == {0}
+        for text in ("", "at the start", "of the same offset", "and again"):
+            await first.poll(Orders(store={partition: Mark(2, text)}))
+            metadata = f"n=1;{text}" if text else "n=1"
+            await until(lambda: committed(bootstrap, group, topic, 1) == {0: (2, metadata)}, first)  # noqa: B023
+        first.owner.drained = {partition: Mark(2, "at the end")}
+        await first.close()
+        assert committed(bootstrap, group, topic, 1) == {0: (2, "n=1;at the end")}
+        second = Member(bootstrap, group, topic, protocol=protocol)
+        await until(lambda: partition in second.owns, second)
+        assert (second.owns[partition], second.owner.ahead[partition]) == (2, "at the end")
+        await second.close()
+
+    asyncio.run(run())
+
+
+def test_metadata_beyond_the_brokers_bound_are_refused_by_a_kind_of_its_own(kafka_cluster: Kafka) -> None:
+    topic, group, bootstrap = kafka_cluster.create_topic(fresh("long")), fresh("group"), kafka_cluster.bootstrap
+    produce(bootstrap, topic, 0, [b"x"])
+    partition = Partition(topic, 0)
+
+    async def run() -> None:
+        member = Member(bootstrap, group, topic)
+        await until(lambda: len(member.records) == 1, member)
+        await member.poll(Orders(store={partition: Mark(1, "x" * 4096)}))
+        await until(lambda: any(one.kind == TOO_LARGE for one in member.commits), member)
+        await member.poll(Orders(store={partition: Mark(1, "x" * MOST_CHARACTERS)}))
+        await until(lambda: committed(bootstrap, group, topic, 1)[0][0] == 1, member)
+        await member.close()
+
+    asyncio.run(run())
+
+
+def test_a_group_that_is_set_back_by_kafkas_own_tool_tells_nothing_of_offsets_above(kafka_cluster: Kafka) -> None:
+    topic, group, bootstrap = kafka_cluster.create_topic(fresh("reset")), fresh("group"), kafka_cluster.bootstrap
+    produce(bootstrap, topic, 0, [b"x"] * 5)
+    partition = Partition(topic, 0)
+
+    async def run() -> None:
+        first = Member(bootstrap, group, topic)
+        await until(lambda: len(first.records) == 5, first)
+        first.owner.drained = {partition: Mark(2, "above")}
+        await first.close()
+        to = ("--topic", topic, "--reset-offsets", "--to-offset", "1", "--execute")
+        kafka_cluster.tool("consumer.group.ConsumerGroupCommand", "--group", group, *to)
+        assert committed(bootstrap, group, topic, 1) == {0: (1, None)}
 
     asyncio.run(run())
 

@@ -4,7 +4,7 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import pytest
 from confluent_kafka import Consumer
 
 from tests.doubles.vendor import Reply, Request, Vendor
-from tests.integration.events import Made
 from tests.integration.invariants import assert_pages_tell_no_secret, repeated
 from tests.integration.oracle import segment
 from tests.integration.own_topic import PARTITIONS, OwnTopic
@@ -86,14 +85,6 @@ class Hang:
         return {one for one, at in places.items() if at[1] in partitions and at[2] >= commits[at[:2]]}
 
 
-def paced(records: Iterable[Made], stop: threading.Event) -> Iterator[Made]:
-    """Hand out some 900 records a second, of all partitions in turn, until told to stop."""
-    for made in records:
-        yield made
-        if stop.wait(0.001):
-            return
-
-
 def test_a_topic_that_is_not_there_is_named_until_it_is_made(kafka_cluster: Kafka, tmp_path: Path) -> None:
     async def run() -> None:
         own = OwnTopic(kafka_cluster.bootstrap)
@@ -146,7 +137,7 @@ def test_a_revoke_is_drained_and_the_partitions_kept_flow_on(kafka: str, tmp_pat
         async with Vendor(first_script) as vendor, Vendor(script) as other:
             with own.watch() as watch:
                 async with Connector(own.env(vendor, protocol), tmp_path) as first:
-                    records = paced(own.records, stop)
+                    records = own.paced(stop)
                     feeding = asyncio.to_thread(own.ledger.produce, kafka, own.topic, records)
                     producing = asyncio.create_task(feeding)
                     await until(lambda: len(taken) >= 800, 40, "a steady flow")

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from tests.doubles.kafka import MockCluster
 from tests.doubles.vendor import Vendor
 from tests.integration.events import KINDS, Made, mixed
-from tests.integration.invariants import assert_sound
-from tests.integration.oracle import Ledger, Letter, Watch, committed, create_topics, letters, origin_of
+from tests.integration.invariants import above, assert_sound
+from tests.integration.oracle import Ledger, Letter, Watch, committed, create_topics, letters, origin_of, said_resolved
 from tests.integration.process import Connector, named, segment_env, until
 
 
@@ -66,6 +66,11 @@ class Trial:
 
     def commits(self) -> dict[tuple[str, int], int]:
         return committed(self.bootstrap, self.group, self.topic, self.partitions)
+
+    def owed(self) -> set[str]:
+        """What was delivered and a successor must send again."""
+        resolved = said_resolved(self.bootstrap, self.group, self.topic, self.partitions)
+        return above(self.ledger, self.commits(), resolved)
 
     async def settled(self, within_s: float = 60) -> None:
         """Wait until everything that was produced is committed."""

@@ -1,4 +1,4 @@
-"""What is committed of a partition: from one owner to the next nothing is lost, and nothing that was said comes again."""
+"""What is committed of a partition: nothing is lost from one owner to the next, and nothing that was said repeated."""
 
 import random
 from collections.abc import Mapping
