@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 SEEDS = 300
-MUTATIONS = 17
+MUTATIONS = 18
 WITHIN_S = 240
 
 

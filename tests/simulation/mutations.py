@@ -1,4 +1,4 @@
-"""Seventeen defects on purpose: the simulation is worth what it notices.
+"""Eighteen defects on purpose: the simulation is worth what it notices.
 
 Each is put in from outside. Most stand between a flow and what is around it (`Twist`): a sink, a producer, an owner or
 a member of the group that does one thing wrong. Where the defect is one of a stage that only the flow itself makes,
