@@ -183,7 +183,7 @@ def test_sigterm_while_a_request_hangs_has_nothing_but_that_request_sent_again(
 
         own.produce(5000)
         async with Vendor(segment(ledger, verdict)) as vendor:
-            env = own.env(vendor, protocol, SEGMENT_TIMEOUT_S="60", CONNECTOR_DRAIN_BUDGET="2s")
+            env = own.env(vendor, protocol, SEGMENT_TIMEOUT_S="60", CONNECTOR_DRAIN_BUDGET="1s")
             with own.watch() as watch:
                 async with Connector(env, tmp_path) as first:
                     await until(lambda: hanging, 60, "a request that hangs")
