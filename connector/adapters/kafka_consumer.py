@@ -238,7 +238,7 @@ class KafkaConsumer:
         self._held.move(consumer, {partition: start})
         if start < offset:
             # The choice itself is committed: nothing of the new log may ever be resolved from here on.
-            self._store(consumer, {partition: start})
+            self._store(consumer, {partition: Mark(start)})
 
     def _tell(self, call: Coroutine[Any, Any, T], what: str) -> T | None:
         """Have the owner do it on the loop; None where it did not end well in time."""
