@@ -154,9 +154,9 @@ class Member:
             broker.oracle.passed_over(partition, 0, start, "made anew, and set to go on")
             self._forget(partition)
             self._positions[partition] = start
-            self._tenures[partition] = broker.oracle.begin(self.host, partition, start)
-            await self._owner.assigned(Assignment(CLUSTER, {partition: start}))
-            self._store(partition, start)
+            self._tenures[partition] = broker.oracle.begin(self.host, partition, Mark(start))
+            await self._owner.assigned(Assignment(CLUSTER, {partition: Mark(start)}))
+            self._store(partition, Mark(start))
         return found
 
     def _fetch(self) -> list[Record]:
