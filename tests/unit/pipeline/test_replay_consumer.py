@@ -151,7 +151,7 @@ def test_the_flow_is_told_of_rebalances_and_its_offsets_are_handed_on() -> None:
 def test_orders_are_handed_on() -> None:
     script = Script(Polled())
     consumer = replay(script, {P0: 4})
-    orders = Orders({P0: 1}, [P0], [P1])
+    orders = Orders({P0: Mark(1)}, [P0], [P1])
     asyncio.run(consumer.poll(orders))
     assert script.orders == [orders]
 
