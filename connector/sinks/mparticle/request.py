@@ -54,7 +54,9 @@ class Requests:
         """
         batches = b",".join([_batch(item) for item in items])
         body = b"[" + batches + b"]" if self._bulk else batches
-        return HttpRequest("POST", self._url, self._headers[items[0].first.group], body)
+        # A key pair that was taken out of the settings is one of the others again.
+        headers = self._headers.get(items[0].first.group) or self._headers[""]
+        return HttpRequest("POST", self._url, headers, body)
 
 
 def request_id(item: Item) -> str:

@@ -71,6 +71,12 @@ def test_each_group_goes_by_its_own_pair() -> None:
     assert sent == ["Basic 0LrQu9GO0Yc6Yg==", "Basic ZXhhbXBsZS1hcGkta2V5OmV4YW1wbGUtYXBpLXNlY3JldA=="]
 
 
+def test_what_waits_for_a_pair_that_was_taken_out_goes_by_the_pair_of_the_others() -> None:
+    (bulk,) = SINK.endpoints.values()
+    gone = SINK.request(bulk, [item("a", group="iOS")], Attempt(1, 0))
+    assert gone == SINK.request(bulk, [item("a")], Attempt(1, 0))
+
+
 def test_all_attempts_are_alike() -> None:
     requests = [SINK.request(BULK, [item("a", "b")], Attempt(number, number * 1_000)) for number in (1, 2, 9)]
     assert requests[0] == requests[1] == requests[2]
