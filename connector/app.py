@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -46,6 +46,13 @@ class Plan(Struct, frozen=True):
     sinks: tuple[Sink, ...]
     event_map: EventMap
     environ: Mapping[str, str]
+
+    @property
+    def warnings(self) -> Iterator[str]:
+        """What is likely not meant as it was set."""
+        yield from self.settings.warnings
+        for sink in self.sinks:
+            yield from sink.preferences.warnings
 
 
 def read_plan(environ: Mapping[str, str]) -> Plan:

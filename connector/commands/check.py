@@ -39,7 +39,7 @@ async def check(plan: Plan) -> int:
     metrics, _ = make_metrics(plan.settings)
     process, wrong = Process(plan, metrics, SystemClock()), 0
     print(f"ok    settings: sinks {', '.join(sink.name for sink in plan.sinks)}")
-    for warning in plan.settings.warnings:
+    for warning in plan.warnings:
         print(f"note  settings: {warning}")
     try:
         async for found in _findings(plan, process):

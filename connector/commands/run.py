@@ -151,7 +151,7 @@ async def run(plan: Plan, clock: Clock | None = None) -> int:
     on_signals(serving.stop)
     await server.start()
     log.info("started", version=__version__, sinks=[sink.name for sink in plan.sinks], http_port=server.port)
-    for warning in plan.settings.warnings:
+    for warning in plan.warnings:
         log.warning(warning)
     _calm_collector()
     try:

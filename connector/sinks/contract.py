@@ -239,10 +239,12 @@ class Preferences(Struct, frozen=True):
     """Delivery defaults that this vendor's nature asks for; settings override them.
 
     Units: `max_age_s` None for no limit; `start_from` as CONNECTOR_START_FROM takes it.
+    `warnings`  what its own settings allow and hardly anybody means, said once at the start.
     """
 
     start_from: str = "earliest"
     max_age_s: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Sink(Protocol):

@@ -30,10 +30,10 @@ class SuprsendSink:
     name = "suprsend"
     feeds: Sequence[Feed] = ()
     lookups: Sequence[Lookup] = ()
-    preferences = Preferences(start_from="latest", max_age_s=86_400.0)
 
     def __init__(self, settings: SuprsendSettings, detect: Detect | None) -> None:
         self.endpoints: Mapping[str, Endpoint] = endpoints(settings)
+        self.preferences = Preferences("latest", 86_400.0, settings.warnings)
         self._workspace = settings.workspace
         self._detect = detect
         self._requests = Requests(settings)

@@ -13,6 +13,7 @@ from connector.errors import Untranslatable
 
 Schema = Mapping[str, Any]
 
+ENV_SHORTEST = 20
 CHANNELS = (
     "androidpush", "iospush", "webpush", "email", "sms", "whatsapp", "slack", "inbox", "messenger", "ms_teams",
 )  # fmt: skip
@@ -112,7 +113,7 @@ EVENT: Schema = {
         # 2022-01-01, in milliseconds.
         "$time": {"type": "integer", "minimum": 1_640_995_200_000},
         "event": _text(2),
-        "env": _text(20),
+        "env": _text(ENV_SHORTEST),
         "distinct_id": _text(1),
         "properties": _OBJECT,
     },

@@ -11,6 +11,7 @@ from pydantic_settings import SettingsConfigDict
 from connector.environment import FILE_SUFFIX, DurationS, EnvSettings
 from connector.errors import Problem, SettingsError
 from connector.sinks.address import base_address
+from connector.sinks.suprsend.schemas import ENV_SHORTEST
 
 # Both are sent in a header, the first in a path as well, where nothing is escaped.
 _NAME = re.compile(r"[A-Za-z0-9._~-]+")
@@ -92,6 +93,17 @@ class SuprsendSettings(EnvSettings):
     def workspace(self) -> str:
         """What paths and events name the workspace by."""
         return self.workspace_key or self.workspace_uid or ""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Source: suprsend-py-sdk 0.20.0, whose schema of an event wants so long an `env`."""
+        if len(self.workspace) >= ENV_SHORTEST:
+            return ()
+        name = "SUPRSEND_WORKSPACE_KEY" if self.workspace_key else "SUPRSEND_WORKSPACE_UID"
+        return (
+            f"{name} has fewer than {ENV_SHORTEST} characters, which no event may carry: every event will be a dead "
+            "letter; workflows and users go out",
+        )
 
 
 def _pairing_problems(environ: Mapping[str, str]) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from connector.errors import SettingsError
+from connector.sinks.suprsend import create
 from connector.sinks.suprsend.settings import SuprsendSettings
 
 SIGNED = {"SUPRSEND_WORKSPACE_KEY": "wskey", "SUPRSEND_WORKSPACE_SECRET": "wssecret"}
@@ -93,6 +94,16 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     )
     assert given.workspace_secret is not None
     assert given.workspace_secret.get_secret_value() == "filed"
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [("SUPRSEND_WORKSPACE_KEY", "SUPRSEND_WORKSPACE_SECRET"), ("SUPRSEND_WORKSPACE_UID", "SUPRSEND_API_KEY")],
+)
+def test_a_workspace_whose_name_no_event_may_carry_is_warned_of(name: str, secret: str) -> None:
+    assert create({name: "k" * 20, secret: "s"}).preferences.warnings == ()
+    (warning,) = create({name: "k" * 19, secret: "s"}).preferences.warnings
+    assert warning.startswith(f"{name} has fewer than 20 characters")
 
 
 def test_secrets_are_shown_nowhere() -> None:
