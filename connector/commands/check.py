@@ -18,7 +18,7 @@ from connector.errors import Ambiguous, KafkaFailed, NotSent, SchemaMissing, Sch
 from connector.pipeline.feed import Feeds
 from connector.pipeline.options import Options
 from connector.pipeline.preview import Moment, preview
-from connector.sinks.contract import Sink
+from connector.sinks.contract import Probed, Sink
 
 ANSWER_S = 5.0
 # No registry counts so far; that it knows no such id shows that it answers, and whom it lets in.
@@ -96,12 +96,16 @@ async def _registry(process: Process) -> Finding:
 
 
 async def _vendor(process: Process, sink: Sink) -> AsyncIterator[Finding]:
-    """Ask for a sink's feeds, which shows their credentials, and knock where it would send."""
+    """Ask for a sink's feeds and its probe, which shows their credentials, and knock where it would send."""
     chance, clock = random.Random(), SystemClock()
-    feeds = Feeds(sink.feeds, process.http, clock, chance, process.shelf)
-    await asyncio.gather(*(feeds.renew(feed.name) for feed in sink.feeds))
-    for feed in sink.feeds:
+    probe = sink.probe if isinstance(sink, Probed) else None
+    asked = [*sink.feeds, probe] if probe else sink.feeds
+    feeds = Feeds(asked, process.http, clock, chance, process.shelf)
+    await asyncio.gather(*(feeds.renew(feed.name) for feed in asked))
+    for feed in asked:
         yield Finding(f"{sink.name}: {feed.name}", feeds.failing.get(feed.name, ""))
+    if not asked:
+        yield Finding(f"{sink.name}: credentials", note="not tried, as only a delivery would; the first one tells")
     addresses = dict.fromkeys(_addresses(sink, Moment("", feeds.values, clock.now_ms(), bytes(16))))
     if not addresses:
         yield Finding(f"{sink.name}: address", note="not known before its feeds are")

@@ -5,7 +5,7 @@ reply into one outcome per item. Whatever is not in the event comes in by `Scene
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -247,8 +247,19 @@ class Preferences(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
+@runtime_checkable
+class Probed(Protocol):
+    """A sink whose vendor has a question that tries our credentials and does nothing else; None where it is not ours.
+
+    Its value is of no account: that it is renewed says that the credentials are taken.
+    """
+
+    @property
+    def probe(self) -> Feed | None: ...
+
+
 class Sink(Protocol):
-    """One vendor."""
+    """One vendor; it may be `Probed`, too."""
 
     @property
     def name(self) -> str: ...

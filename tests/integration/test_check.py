@@ -45,6 +45,24 @@ def test_where_everything_is_there_it_says_so_and_sends_the_vendor_no_event(kafk
     asyncio.run(run())
 
 
+def test_a_write_key_that_the_vendor_does_not_know_is_found_without_an_event(kafka: str) -> None:
+    async def run() -> None:
+        topic = named("events")
+        create_topics(kafka, topic, f"{topic}.letters.segment")
+        known = {"/v1/projects/a-very-secret-write-key/settings": Reply(200, body=b"{}")}
+        async with Vendor(lambda request: known.get(request.path, Reply(404))) as vendor:
+            env = segment_env(kafka, vendor.url, topic, group=topic) | {"SEGMENT_CDN_HOST": vendor.url}
+            assert "ok    segment: write key" in await checked(env, 0)
+            known.clear()
+            lines = await checked(env, 1)
+            assert {one.method for one in vendor.received} == {"GET", "HEAD"}
+        assert [line for line in lines if line.startswith("FAIL")] == [
+            "FAIL  segment: write key: not known to the vendor (status 404); mend SEGMENT_WRITE_KEY"
+        ]
+
+    asyncio.run(run())
+
+
 def test_what_is_missing_is_named_with_what_to_do(kafka: str) -> None:
     async def run() -> None:
         topic = named("events")

@@ -22,6 +22,7 @@ from connector.sinks.contract import (
     Translation,
     Verdict,
 )
+from connector.sinks.segment.probe import WriteKeyProbe
 from connector.sinks.segment.request import Requests, endpoint
 from connector.sinks.segment.response import verdict
 from connector.sinks.segment.settings import SegmentSettings
@@ -40,6 +41,7 @@ class SegmentSink:
         application = settings.application
         self.feeds: Sequence[Feed] = () if application is None else (TokenFeed(application),)
         self.endpoints: Mapping[str, Endpoint] = {"batch": endpoint(settings)}
+        self.probe = None if settings.probe_host is None else WriteKeyProbe(settings, settings.probe_host)
         self._requests = Requests(settings)
 
     def needs(self, event: Event, scene: Scene) -> tuple[Need, ...]:

@@ -13,6 +13,7 @@ from connector.sinks.segment.token import Application
 
 # Source: "Regional Segment", read 2025-11-07.
 _HOSTS = {"us": "https://api.segment.io", "eu": "https://events.eu1.segmentapis.com"}
+_CDN_HOST = "https://cdn.segment.com"
 _TOKEN_HOSTS = {"us": "https://oauth2.segment.io", "eu": "https://oauth2.eu1.segmentapis.com"}
 
 
@@ -27,6 +28,10 @@ class SegmentSettings(EnvSettings):
     write_key: SecretStr = Field(min_length=1, description="write key of the source")
     region: Literal["us", "eu"] = Field("us", description="where the workspace lives: us or eu")
     host: str | None = Field(None, description="address instead of the region's, without /v1")
+    cdn_host: str | None = Field(
+        None,
+        description="address where a check tries the write key: Segment's own, or none where SEGMENT_HOST is set",
+    )
     batch_size: int = Field(100, ge=1, le=2_500, description="messages in a request, at most")
     linger_s: DurationS = Field(0.2, ge=0, le=60, description="how long a batch waits to fill")
     timeout_s: DurationS = Field(15.0, gt=0, le=300, description="time for one whole request")
@@ -48,7 +53,7 @@ class SegmentSettings(EnvSettings):
             raise ValueError("must be UTF-8 text") from None
         return write_key
 
-    @field_validator("host")
+    @field_validator("host", "cdn_host")
     @classmethod
     def _is_a_base_address(cls, host: str | None) -> str | None:
         return None if host is None else base_address(host, version="v1")
@@ -79,6 +84,11 @@ class SegmentSettings(EnvSettings):
             return None
         server = self.oauth_host or _TOKEN_HOSTS[self.region]
         return Application(self.oauth_client_id, self.oauth_key_id, _rsa_key(self.oauth_private_key), server)
+
+    @property
+    def probe_host(self) -> str | None:
+        """Where the write key can be tried; None where events go to somebody else, who may have keys of their own."""
+        return self.cdn_host or (None if self.host else _CDN_HOST)
 
     @property
     def url(self) -> str:
