@@ -35,8 +35,8 @@ def cut(
     passed: list[Delivery] = []
     behind: set[bytes] = set()
     filling: Filling | None = None
-    opening = _Opening(endpoints, leave)
-    while queue and len(passed) < LONGEST_WALK:
+    opening, refused = _Opening(endpoints, leave), 0
+    while queue and len(passed) - refused < LONGEST_WALK:
         delivery = queue.popleft()
         key = delivery.key
         if held and key is not None and key in held:
@@ -57,12 +57,17 @@ def cut(
             break
         if key is not None:
             behind.add(key)
+        if opening.refused and (delivery.payload.endpoint, delivery.payload.group) in opening.refused:
+            refused += 1
     queue.extendleft(reversed(passed))
     return filling.batch(trigger) if filling else None
 
 
 class _Opening:
-    """Finds what may open a batch. `alone`: nothing may join it; `hopeless`: nothing of any endpoint goes now."""
+    """Finds what may open a batch. `alone`: nothing may join it; `hopeless`: nothing of any endpoint goes now.
+
+    `refused` has what does not go now though others of its endpoint may: the walk is not the shorter for it.
+    """
 
     def __init__(self, endpoints: Mapping[str, Endpoint], leave: Callable[[Endpoint, str], Leave]) -> None:
         self.alone = False
@@ -70,17 +75,17 @@ class _Opening:
         self._endpoints = endpoints
         self._leave = leave
         self._shut: set[str] = set()
-        self._refused: set[Setup] = set()
+        self.refused: set[Setup] = set()
 
     def at(self, payload: Payload) -> Endpoint | None:
         """Return the endpoint of a payload that may open a batch, None where it may not."""
         setup = (payload.endpoint, payload.group)
-        if payload.endpoint in self._shut or setup in self._refused:
+        if payload.endpoint in self._shut or setup in self.refused:
             return None
         endpoint = self._endpoints[payload.endpoint]
         answer = self._leave(endpoint, payload.group)
         if answer == "refused":
-            self._refused.add(setup)
+            self.refused.add(setup)
         elif answer == "shut":
             self._shut.add(payload.endpoint)
             self.hopeless = len(self._shut) == len(self._endpoints)

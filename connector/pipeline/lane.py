@@ -19,7 +19,6 @@ from connector.pipeline.aside import Aside, Asides
 from connector.pipeline.asking import Asking, alone, hopeful
 from connector.pipeline.batch import Delivery
 from connector.pipeline.circuit import SILENCE_TO_OPEN_S
-from connector.pipeline.cut import in_order
 from connector.pipeline.deliver import Attempted, Exchange
 from connector.pipeline.desk import Desk
 from connector.pipeline.gate import Permit
@@ -28,7 +27,7 @@ from connector.pipeline.question import Inquiry, Question, asked_by
 from connector.pipeline.settle import Flight, settle
 from connector.pipeline.translate import Arrival, translate_now
 from connector.pipeline.turn import FOREVER, Turn
-from connector.sinks.contract import Need, Payload
+from connector.sinks.contract import Need
 
 T = TypeVar("T")
 
@@ -95,7 +94,7 @@ class Lane:
 
     async def _translate(self) -> float:
         """Translate what waits, ahead of the batches; return how long to wait where the next record must be held."""
-        if not self._inbox or len(self._queue) >= self._desk.ahead:
+        if not self._inbox or not self._turn.has_room():
             return FOREVER
         began_s = self._desk.clock.monotonic_s()
         try:
@@ -105,7 +104,7 @@ class Lane:
 
     async def _translate_ahead(self) -> float:
         desk = self._desk
-        while self._inbox and len(self._queue) < desk.ahead and self._asking.takes_more():
+        while self._inbox and self._turn.has_room() and self._asking.takes_more():
             if desk.clock.monotonic_s() > desk.rest_s:
                 await desk.rest()
                 continue
@@ -254,15 +253,7 @@ class Lane:
         sound = not all(any(gate.refusals.halts()) for gate in open_now.values())
         if sound and not self._held_up and any(concerns(arrival.opened) for arrival in self._inbox):
             return True
-        for quota in self._asides.blocked() & open_now.keys():
-            del open_now[quota]
-        endpoints = desk.sink.endpoints
-
-        def may_go(payload: Payload) -> bool:
-            gate = open_now.get(endpoints[payload.endpoint].quota)
-            return gate is not None and not gate.halted((payload.endpoint, payload.group))
-
-        return any(concerns(one.opened) for one in in_order(self._queue, may_go))
+        return any(concerns(one.opened) for one in self._turn.sound(open_now.keys() - self._asides.blocked()))
 
     def hurry(self, aside: Aside, *, on: bool) -> None:
         """Have a parked batch come to its end by tries without a wait, or end that."""

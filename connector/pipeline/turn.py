@@ -1,19 +1,19 @@
 """Whose turn it is in a lane: a batch that was set aside, or a new one cut from the queue; else how long to wait."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 
 from connector.domain.outcome import Rejected
 from connector.pipeline.aside import Aside, Asides
 from connector.pipeline.batch import Batch, Delivery, full
-from connector.pipeline.cut import Leave, cut
+from connector.pipeline.cut import Leave, cut, in_order
 from connector.pipeline.desk import Desk
 from connector.pipeline.feed import HOLD_S
 from connector.pipeline.judge import Again, Now, convicted
 from connector.pipeline.settle import Flight, settle
 from connector.pipeline.setup import Setup
 from connector.pipeline.split import first_and_rest, without
-from connector.sinks.contract import Endpoint
+from connector.sinks.contract import Endpoint, Payload
 
 FOREVER = float("inf")
 MOST_PROBED = 10
@@ -29,6 +29,7 @@ class Turn:
         self._asides = asides
         self._wake = wake
         self._parked_last = False
+        self._room = desk.ahead
 
     def next(self) -> tuple[Flight | None, float]:
         """Choose what to send now, else say how long to wait."""
@@ -62,6 +63,25 @@ class Turn:
         gate = self._desk.gate(batch.endpoint)
         trial_s = gate.trial_wait_s(now_s, self, batch.setup, suspect=batch.faults > 0)
         return max(trial_s, gate.wait_s(now_s, self))
+
+    def sound(self, quotas: Collection[str]) -> Iterator[Delivery]:
+        """Those of the queue that their quota and set-up let go, with nothing of their key ahead that may not."""
+        desk = self._desk
+
+        def may_go(payload: Payload) -> bool:
+            endpoint = desk.sink.endpoints[payload.endpoint]
+            return endpoint.quota in quotas and not desk.gate(endpoint).halted((payload.endpoint, payload.group))
+
+        return in_order(self._queue, may_go)
+
+    def has_room(self) -> bool:
+        """Whether the queue holds too little; what waits in it for a refused set-up is as good as not there."""
+        queued, ahead, gates = len(self._queue), self._desk.ahead, self._desk.gates
+        if queued < ahead:
+            self._room = ahead
+        elif queued >= self._room and any(gate.refusals for gate in gates.values()):
+            self._room = ahead + queued - sum(1 for _ in self.sound(gates))
+        return queued < self._room
 
     def _next_aside(self, now_s: float) -> tuple[Flight | None, float]:
         """Choose among what was set aside the first that may go, a parked one last; as a probe the least tried one."""

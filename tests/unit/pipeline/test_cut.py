@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from connector.pipeline.batch import Batch, Delivery, bundle_size
-from connector.pipeline.cut import Leave, cut
+from connector.pipeline.cut import LONGEST_WALK, Leave, cut
 from connector.sinks.contract import Endpoint, Limits
 from tests.unit.pipeline.making import EVENT, LIMITS, delivery
 
@@ -167,6 +167,14 @@ def test_a_refused_group_does_not_hold_up_another_of_its_endpoint_but_its_keys()
     assert list(batch.deliveries()) == [made[2], made[4]]
     assert list(queue) == [made[0], made[1], made[3]]
     assert asked == [("event", "g"), ("event", "")]
+
+
+def test_however_many_of_a_refused_group_are_ahead_another_is_found() -> None:
+    made = [*(delivery(b"a%d" % number, group="g") for number in range(LONGEST_WALK + 1)), delivery(b"b")]
+    batch, queue = _cut(made, lambda endpoint, group: "refused" if group == "g" else "go")
+    assert batch is not None
+    assert list(batch.deliveries()) == made[-1:]
+    assert list(queue) == made[:-1]
 
 
 def test_the_trigger_is_count_bytes_or_the_one_given() -> None:

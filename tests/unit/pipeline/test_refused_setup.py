@@ -9,6 +9,7 @@ from connector.pipeline.options import Options
 from tests.doubles.http import Answer, Sent
 from tests.unit.pipeline.making import EVENT, P0, PlainSink, record
 from tests.unit.pipeline.rig import Rig, play, records, seconds
+from tests.unit.pipeline.test_asking import Profile
 
 PAIRS = PlainSink(group_of=lambda name: name.split("-")[0])
 FROM_S, MENDED_S = 5.0, 100.0
@@ -99,6 +100,17 @@ def test_a_lone_record_of_a_refused_key_pair_waits_however_many_others_are_taken
     probes = [sent.at_s for sent in rig.http.sent if sent.headers["group"] == "ios"]
     # At first, after 1, 3, 7, 15, 31 and 63 s, and then every minute.
     assert len(probes) == 1 + 6 + (600 - 63) // 60
+
+
+def test_however_many_wait_the_others_are_delivered() -> None:
+    # Each lane has 500 of the refused pair, of which 200 alone would fill its queue. A sink that may ask has its
+    # records translated no further ahead than that.
+    sink, options = replace(PAIRS, lookups=(Profile(),)), Options(letters_topic="letters", lanes=2)
+    log = records([name(number) for number in range(3000)])
+    script = lambda sent: Answer(403 if sent.headers["group"] == "ios" else 200)  # noqa: E731
+    rig = play(lambda: Rig(log, script, sink=sink, options=options), seconds(60.0))
+    assert len(delivered(rig)) == 2000
+    assert rig.producer.letters == []
 
 
 def test_a_403_for_the_content_of_one_record_of_a_key_pair_costs_that_record_alone() -> None:
