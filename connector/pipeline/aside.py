@@ -1,6 +1,6 @@
 """Batches of a lane that must be sent again, and the deliveries that wait behind their keys. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from connector.pipeline.batch import Batch, Delivery
 from connector.pipeline.judge import Again
@@ -76,14 +76,14 @@ class Asides:
             self._release(old.followers, new)
         self._hold()
 
-    def drop(self, gone: Callable[[Delivery], bool], flying: Aside | None) -> None:
+    def drop(self, gone: Callable[[Delivery], bool], flying: Collection[Aside | None]) -> None:
         """Forget deliveries, wherever they wait; what waited behind a key that is free now goes back.
 
-        The batch that is on the wire stays as it is until its reply.
+        What is on the wire stays as it is until its reply.
         """
         for aside in list(self._all):
             aside.followers[:] = [delivery for delivery in aside.followers if not gone(delivery)]
-            batch = aside.batch if aside is flying else without(aside.batch, gone)
+            batch = aside.batch if aside in flying else without(aside.batch, gone)
             if batch is not aside.batch:
                 kept = [] if batch is None else [Again(batch, aside.not_before_s, aside.blocks, "")]
                 self.replace(aside, kept)

@@ -6,11 +6,10 @@ still owed for it.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TypeVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from connector.domain.outcome import Refresh, SetupFault
@@ -19,26 +18,17 @@ from connector.pipeline.aside import Aside, Asides
 from connector.pipeline.asking import Asking, alone, hopeful
 from connector.pipeline.batch import Delivery
 from connector.pipeline.circuit import SILENCE_TO_OPEN_S
-from connector.pipeline.deliver import Attempted, Exchange
+from connector.pipeline.deliver import Exchange
 from connector.pipeline.desk import Desk
-from connector.pipeline.gate import Permit
 from connector.pipeline.judge import Again, Judged, Now, judge
 from connector.pipeline.question import Inquiry, Question, asked_by
+from connector.pipeline.riding import Tried, apart, joined
 from connector.pipeline.settle import Flight, settle
 from connector.pipeline.translate import Arrival, translate_now
 from connector.pipeline.turn import FOREVER, Turn
 from connector.sinks.contract import Need
 
 T = TypeVar("T")
-
-
-class Tried(Struct, frozen=True):
-    """One attempt: what was sent with which feeds, by whose leave, and what it came to."""
-
-    flight: Flight
-    attempted: Attempted
-    permit: Permit
-    feeds: Mapping[str, object]
 
 
 class Lane:
@@ -137,17 +127,18 @@ class Lane:
             self.flight = None
 
     async def _deliver(self, flight: Flight) -> None:
-        batch, desk = flight.batch, self._desk
+        whole, desk = joined(flight), self._desk
+        batch = whole.batch
         for delivery in batch.deliveries():
             opened = delivery.opened
             if opened.record.offset > opened.holding.highest_sent:
                 opened.holding.highest_sent = opened.record.offset
         desk.metrics.batch(batch.trigger, batch.count, batch.size)
-        tried = await self._attempt(desk.sink, flight, self._turn)
-        if tried.attempted.all_delivered and flight.aside is None:
-            desk.account.delivered(tried.flight.batch, tried.flight.batch.deliveries())
-        else:
-            await self._follow(tried, self._asides)
+        for tried in apart(await self._attempt(desk.sink, whole, self._turn), flight):
+            if tried.attempted.all_delivered and tried.flight.aside is None:
+                desk.account.delivered(tried.flight.batch, tried.flight.batch.deliveries())
+            else:
+                await self._follow(tried, self._asides)
 
     async def _ask(self, flight: Flight, asked: Question, need: Need) -> None:
         inquiry = Inquiry(self._desk.lookups.asked[need.lookup], need)
@@ -163,7 +154,7 @@ class Lane:
         gate, feeds = desk.gate(batch.endpoint), desk.feeds.values
         cost = len(batch.bundles) if batch.endpoint.cost == "item" else 1
         permit = gate.take(desk.clock.monotonic_s(), turn, batch.setup, cost, suspect=batch.faults > 0)
-        self.flight = Flight(batch, flight.aside)
+        self.flight = replace(flight, batch=batch)
         try:
             attempted = await desk.sender.attempt(exchange, batch, feeds)
         except asyncio.CancelledError:
@@ -228,7 +219,7 @@ class Lane:
         # In place: a translation that waits for a store will append to this very queue.
         _keep(self._inbox, lambda arrival: not gone(arrival.opened))
         _keep(self._queue, lambda delivery: not left(delivery))
-        flying = self.flight.aside if self.flight else None
+        flying = () if self.flight is None else (self.flight.aside, *self.flight.riders)
         self._asides.drop(left, flying)
         self._asking.asides.drop(left, flying)
 

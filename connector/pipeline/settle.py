@@ -12,10 +12,11 @@ from connector.pipeline.split import without
 
 
 class Flight(Struct, frozen=True, eq=False):
-    """The request of a lane: a new batch, or one that was set aside."""
+    """The request of a lane: a new batch, or one that was set aside. `riders` are parked ones that go with it."""
 
     batch: Batch
     aside: Aside | None
+    riders: tuple[Aside, ...] = ()
 
 
 def settle(desk: Desk, asides: Asides, flight: Flight, judged: Judged) -> None:

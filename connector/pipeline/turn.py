@@ -10,6 +10,7 @@ from connector.pipeline.cut import Leave, cut, in_order
 from connector.pipeline.desk import Desk
 from connector.pipeline.feed import HOLD_S
 from connector.pipeline.judge import Again, Now, convicted
+from connector.pipeline.riding import riders
 from connector.pipeline.settle import Flight, settle
 from connector.pipeline.setup import Setup
 from connector.pipeline.split import first_and_rest, without
@@ -50,7 +51,7 @@ class Turn:
             return None, wait_s
         batch = self._timely(flight)
         self._parked_last = flight.batch.parked_since_s is not None
-        return (Flight(batch, flight.aside), 0.0) if batch is not None else (None, 0.0)
+        return (None, 0.0) if batch is None else (Flight(batch, flight.aside, self._riders(batch, flight.aside)), 0.0)
 
     def ready(self) -> bool:
         """Whether something that was set aside may go at once."""
@@ -132,6 +133,19 @@ class Turn:
     def _yields(self, flight: Flight) -> bool:
         """Whether it is another parked one, so that what is new has its turn between the two."""
         return self._parked_last and flight.batch.parked_since_s is not None and self._linger_s() <= 0.0
+
+    def _riders(self, batch: Batch, own: Aside | None) -> tuple[Aside, ...]:
+        """Choose parked ones that go with a batch, where its reply judges each item."""
+        desk, endpoint = self._desk, batch.endpoint
+        if not endpoint.itemised or not len(self._asides) or desk.gate(endpoint).probes(batch.setup):
+            return ()
+        now_ms = desk.clock.now_ms()
+        waiting = [
+            aside
+            for aside in self._asides.in_turn()
+            if aside is not own and not any(_before(one.deadline_ms, now_ms) for one in aside.batch.deliveries())
+        ]
+        return riders(batch, waiting, desk.clock.monotonic_s(), desk.request_bytes(endpoint))
 
     def _next_new(self, now_s: float, stale: Flight | None) -> tuple[Flight | None, float]:
         """Cut a batch from the queue; where a probe is `stale`, one that tries the same."""

@@ -87,7 +87,7 @@ def test_what_is_dropped_frees_its_key_and_spares_the_batch_on_the_wire() -> Non
     asides.held[b"a"].append(follower)
     asides.held[b"b"].append(dropped)
     _, second = asides
-    asides.drop({gone, dropped, flying}.__contains__, second)
+    asides.drop({gone, dropped, flying}.__contains__, (second,))
     assert [list(aside.batch.deliveries()) for aside in asides] == [[kept], [flying]]
     assert list(queue) == [follower]
     assert all(aside.followers == [] for aside in asides)
