@@ -113,6 +113,8 @@ class Stored:
         self._failed = failed
         self._failing = failing
         self._rests_until_s = 0.0
+        self._told = False
+        self._keeps = True
 
     async def get(self, key: str) -> bytes | None:
         """Raises: StoreFailed where records wait for the store."""
@@ -122,7 +124,7 @@ class Stored:
         except StoreFailed as failure:
             self._after(failure, waits=self._lookup.on_failure == "wait")
             return None
-        self._failing.pop(self._lookup.name, None)
+        self._well(keeps=self._keeps)
         return value
 
     async def put(self, key: str, value: bytes | None) -> None:
@@ -131,19 +133,27 @@ class Stored:
             self._awake()
             await self.store.put(key, value)
         except StoreFailed as failure:
+            self._keeps = False
             self._after(failure, waits=value is None or self._lookup.on_failure == "wait")
         else:
-            self._failing.pop(self._lookup.name, None)
+            self._well(keeps=True)
 
     def _awake(self) -> None:
         """Raise what failed last while the store is left alone."""
         if self._clock.monotonic_s() < self._rests_until_s:
             raise StoreFailed(self._failing.get(self._lookup.name, "down"))
 
+    def _well(self, *, keeps: bool) -> None:
+        """Note an answer. A full disk is read from as before, so only one that keeps again is whole."""
+        self._failing.pop(self._lookup.name, None)
+        self._keeps = keeps
+        self._told &= not keeps
+
     def _after(self, failure: StoreFailed, *, waits: bool) -> None:
         """Leave the store alone for a while; the record waits, or goes on without it and is counted."""
         name, now_s = self._lookup.name, self._clock.monotonic_s()
-        if name not in self._failing:
+        if not self._told:
+            self._told = True
             log.warning("store of saved values does not answer", lookup=name, reason=failure.reason)
         self._failing[name] = failure.reason
         if now_s >= self._rests_until_s:

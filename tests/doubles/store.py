@@ -4,9 +4,10 @@ from connector.errors import StoreFailed
 
 
 class ShakyStore:
-    """Keeps values in memory, and is down for so many questions first."""
+    """Keeps values in memory, and is down for so many questions first; one that is `full` can only be read."""
 
-    def __init__(self, down_for: int = 0) -> None:
+    def __init__(self, down_for: int = 0, *, full: bool = False) -> None:
+        self.full = full
         self.values: dict[str, bytes] = {}
         self.asked = 0
         self.closed = False
@@ -18,6 +19,8 @@ class ShakyStore:
 
     async def put(self, key: str, value: bytes | None) -> None:
         self._shake()
+        if self.full:
+            raise StoreFailed("full")
         if value is None:
             self.values.pop(key, None)
         else:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import pytest
+from structlog.testing import capture_logs
 
 from connector.errors import StoreFailed
 from connector.pipeline.lookup import REST_S, Lookups, Unanswered
@@ -98,3 +99,18 @@ def test_forgetting_is_insisted_on_even_where_records_go_on_without_the_store() 
 
 def test_the_address_of_a_store_is_shown_by_nothing() -> None:
     assert "hunter2" not in repr(StoredLookup("profile", "redis://:hunter2@cache", "wait"))
+
+
+def test_a_store_that_can_only_be_read_is_told_of_once_until_it_keeps_again() -> None:
+    async def main(store: ShakyStore) -> int:
+        kept = Kept(store, "absent")
+        for full in (True, True, True, False, True):
+            store.full = full
+            await asyncio.sleep(2 * REST_S)
+            await kept.ask()
+            await kept.save(b"v")
+        return kept.gone_without
+
+    with capture_logs() as logs:
+        assert clock.run(main(ShakyStore())) == 4
+    assert [line["reason"] for line in logs] == ["full", "full"]
