@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -14,7 +14,7 @@ from connector.sandbox.server import Sandbox, Script
 from connector.sandbox.vendor import Answer, Call, Item, Route
 from tests.integration.events import AVRO, Made, encode, single_object_head
 from tests.integration.oracle import Ledger, committed, create_topics, letters
-from tests.integration.process import Connector, named, until
+from tests.integration.process import RUN, Connector, named, until
 
 PARTITIONS = 2
 NOBODY = "kafka-vendor-connector"
@@ -47,7 +47,7 @@ class Stage:
             body = json.loads(item.body)
             self.taken.append((body["vid"], item.label))
 
-    def connector(self, **more: str) -> Connector:
+    def connector(self, program: Sequence[str] = RUN, **more: str) -> Connector:
         env = {
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
             "KAFKA_SESSION_TIMEOUT_MS": "3000",
@@ -62,7 +62,7 @@ class Stage:
             **self.sandbox.environ(),
             **more,
         }
-        return Connector(env, self.folder)
+        return Connector(env, self.folder, program)
 
     async def produce(self, visitors: Iterable[str], kind: str = "Exposure") -> None:
         """Have each visitor meet the flag, or do something."""

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 from tests.integration.events import AVRO
 
-CONNECTOR = Path(sys.executable).with_name("connector")
+RUN = (str(Path(sys.executable).with_name("connector")), "run")
 
 
 def named(stem: str) -> str:
@@ -40,7 +40,7 @@ class Connector:
     `program` is the command where it is not `connector run` alone.
     """
 
-    def __init__(self, env: Mapping[str, str], folder: Path, program: Sequence[str] = (str(CONNECTOR), "run")) -> None:
+    def __init__(self, env: Mapping[str, str], folder: Path, program: Sequence[str] = RUN) -> None:
         self.env = {"PATH": os.environ["PATH"], "CONNECTOR_HTTP_PORT": "0", "CONNECTOR_LOG_FORMAT": "json", **env}
         self.log_file = folder / f"{named('connector')}.log"
         self.started_s = 0.0

@@ -17,7 +17,7 @@ from tests.doubles.kafka import PARTITIONS, MockCluster
 from tests.doubles.vendor import Reply, Request, Vendor
 from tests.integration.events import Made, mixed
 from tests.integration.oracle import Ledger, committed, create_topics, letters, segment
-from tests.integration.process import CONNECTOR, Connector, named, segment_env, until
+from tests.integration.process import RUN, Connector, named, segment_env, until
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ class Scene:
 
     async def start(self, *options: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            str(CONNECTOR),
+            RUN[0],
             "replay",
             "--sink",
             "segment",
@@ -128,6 +128,7 @@ def test_letters_of_a_flow_are_delivered_once_the_sink_takes_them(mock: MockClus
     on(mock, verdict, test, CONNECTOR_GUARD="off")
 
 
+@pytest.mark.shows("Q5")
 def test_a_dry_run_sends_nothing_and_commits_nothing(mock: MockCluster) -> None:
     async def test(scene: Scene, ledger: Ledger) -> None:
         scene.put(mixed(30, keys=5, name="a"))
@@ -149,6 +150,7 @@ def test_a_dry_run_sends_nothing_and_commits_nothing(mock: MockCluster) -> None:
     on(mock, taken, test)
 
 
+@pytest.mark.shows("Q5")
 def test_a_replay_that_was_killed_goes_on_where_it_stopped(mock: MockCluster) -> None:
     async def test(scene: Scene, ledger: Ledger) -> None:
         made = list(mixed(600, keys=40, name="k"))
@@ -187,6 +189,7 @@ def test_a_replay_that_was_asked_to_stop_drains_and_sends_nothing_twice(mock: Mo
     on(mock, slowly, test)
 
 
+@pytest.mark.shows("Q5")
 def test_letters_that_fail_again_are_replayed_three_times_and_no_more(mock: MockCluster) -> None:
     async def test(scene: Scene, _ledger: Ledger) -> None:
         scene.put(mixed(5, keys=5, name="f"))

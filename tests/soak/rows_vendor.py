@@ -1,25 +1,28 @@
-"""Rows of a vendor that cannot be reached, or fails for some records: what waits, what goes on, and nothing is lost."""
+"""Rows of a vendor that cannot be reached: what its failure is called, what waits, and nothing is lost."""
 
 import asyncio
 import errno
 import re
+import shlex
 import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from tests.doubles.kafka import MockCluster
-from tests.doubles.vendor import Reply, Request, Vendor
-from tests.integration.campaign import TAKEN, Messages
+from tests.doubles.vendor import Reply, Vendor
+from tests.integration.campaign import TAKEN
 from tests.integration.oracle import segment
 from tests.integration.process import Connector, until
-from tests.integration.trial import Trial, on_mock
+from tests.integration.trial import on_mock
 from tests.soak.conftest import Tell
-from tests.soak.stream import held, replica, running, steady
+from tests.soak.mounts import mounted
+from tests.soak.stream import held, replica, running
 
 CERTIFICATES = Path(__file__).parents[1] / "doubles/certificates"
 RECOVERY_S = 15
@@ -84,6 +87,7 @@ async def expired(vendor: Vendor) -> AsyncIterator[None]:
         pytest.param(expired, "tls", "refuses our set-up", True, id="certificate expired"),
     ],
 )
+@pytest.mark.shows("V7")
 def test_a_vendor_out_of_reach_is_waited_for(
     mock: MockCluster, tmp_path: Path, tell: Tell, fault: Fault, kind: str, says: str, tls: bool
 ) -> None:
@@ -122,6 +126,7 @@ def test_a_vendor_out_of_reach_is_waited_for(
         pytest.param("https://127.0.0.1", "tls", "refuses our set-up", id="certificate of another host"),
     ],
 )
+@pytest.mark.shows("V7")
 def test_a_wrong_address_is_named_and_mended_by_a_restart(
     mock: MockCluster, tmp_path: Path, tell: Tell, host: str, kind: str, says: str
 ) -> None:
@@ -151,6 +156,7 @@ def test_a_wrong_address_is_named_and_mended_by_a_restart(
     "a proxy that is down, or wants a password it was not given", bound="set-up class, says proxy, 0 letters, 0 missing"
 )
 @pytest.mark.parametrize("proxy", ["down", "demanding"])
+@pytest.mark.shows("V22")
 def test_a_proxy_that_does_not_serve_is_named(mock: MockCluster, tmp_path: Path, tell: Tell, proxy: str) -> None:
     async def run() -> None:
         trial = on_mock(mock)
@@ -179,6 +185,7 @@ def test_a_proxy_that_does_not_serve_is_named(mock: MockCluster, tmp_path: Path,
     bound="announced: 0 errors; unannounced: only requests that crossed with the close; 0 duplicates, 0 missing",
 )
 @pytest.mark.parametrize("headers", [{"Connection": "close"}, {}], ids=["announced", "unannounced"])
+@pytest.mark.shows("V21")
 def test_a_vendor_that_keeps_no_connection_costs_no_record(
     mock: MockCluster, tmp_path: Path, tell: Tell, headers: dict[str, str]
 ) -> None:
@@ -200,6 +207,62 @@ def test_a_vendor_that_keeps_no_connection_costs_no_record(
     asyncio.run(run())
 
 
+SERVFAIL = 2
+
+
+class FailingNames(asyncio.DatagramProtocol):
+    """A name server that has no answer to any question: SERVFAIL."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.asked += 1
+        # The question again, marked as an answer of a server that recurses.
+        self._transport.sendto(data[:2] + bytes([data[2] | 0x80, 0x80 | SERVFAIL]) + data[4:], addr)
+
+
+@pytest.mark.row("name servers that fail (SERVFAIL)", bound="kind dns, waited for, 0 letters, nothing committed")
+@pytest.mark.shows("V7")
+def test_name_servers_that_fail_are_waited_for(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
+    async def run() -> None:
+        trial, names = on_mock(mock), FailingNames()
+        await _serve_names(names)
+        (tmp_path / "resolv.conf").write_text(f"nameserver {NAMES_AT}\noptions timeout:1 attempts:1\n")
+        mount = f"mount --bind {shlex.quote(str(tmp_path / 'resolv.conf'))} /etc/resolv.conf"
+        async with Vendor(segment(trial.ledger)) as vendor:
+            host = {"SEGMENT_HOST": f"http://vendor.example:{vendor.port}"}
+            wrong = Connector(trial.env(vendor, **host), tmp_path, mounted(mount))
+            right = replica(trial, vendor, tmp_path)
+            with trial.watch() as watch:
+                await trial.mixed(500, keys=100)
+                async with running(wrong):
+                    await until(lambda: _says(wrong, "does not answer"), 60, "readiness names the vendor")
+                    failed = await _failed(wrong)
+                assert not any(trial.commits().values())
+                async with running(right):
+                    await trial.settled()
+        tell(**held(trial, watch, wrong, right), attempts=failed["dns"], asked=names.asked)
+        assert failed.keys() == {"dns"}
+        assert names.asked > 0
+        assert trial.letters() == []
+
+    asyncio.run(run())
+
+
+NAMES_AT = "127.0.0.153"
+
+
+async def _serve_names(names: FailingNames) -> None:
+    try:
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: names, (NAMES_AT, 53))
+    except PermissionError:
+        pytest.skip("nobody may serve names here")
+
+
 async def _says(connector: Connector, words: str) -> bool:
     return words in (await connector.failing()).get("vendor.segment", "")
 
@@ -209,76 +272,3 @@ async def _failed(connector: Connector) -> dict[str, int]:
     kinds = re.compile(r'connector_http_errors_total\{kind="(\w+)"')
     found = ((kinds.match(name), count) for name, count in (await connector.metrics()).items())
     return {match[1]: round(count) for match, count in found if match and count}
-
-
-class Unlucky:
-    """Answers a 503 to any request that holds a message of this user, for as long as it is set."""
-
-    def __init__(self, user: str) -> None:
-        self.user = user
-        self.refusals = 0
-
-    def __call__(self, request: Request, messages: Messages) -> Reply | None:
-        if not any(message.get("userId") == self.user for message in messages):
-            return None
-        self.refusals += 1
-        return Reply(503)
-
-
-ONE = "user-7"
-
-
-@pytest.mark.row(
-    "a vendor that fails for one key alone", bound="the key parks, others flow, order kept, 0 letters once it recovers"
-)
-def test_a_key_that_fails_alone_waits_alone(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
-    async def run() -> None:
-        trial, unlucky = on_mock(mock), Unlucky(ONE)
-        async with Vendor(segment(trial.ledger, unlucky)) as vendor:
-            connector = replica(trial, vendor, tmp_path)
-            with trial.watch() as watch:
-                async with running(connector):
-                    async with steady(trial, per_s=300):
-                        await until(lambda: _parked(connector), 60, "the key parked")
-                        before, calm_s = len(trial.ledger.delivered), time.monotonic()
-                        await asyncio.sleep(20)  # the figure is over this very time
-                        rate = (len(trial.ledger.delivered) - before) / (time.monotonic() - calm_s)
-                        assert not _of(trial, ONE) & trial.ledger.delivered
-                        unlucky.user = ""
-                        waiting, healed_s = _of(trial, ONE), time.monotonic()
-                        await trial.delivered(waiting, 65)
-                        took_s = time.monotonic() - healed_s
-                    await trial.settled()
-            tell(**held(trial, watch, connector), rate=f"{rate:.0f} of 300/s", back_after_s=f"{took_s:.0f}")
-            assert rate >= 0.9 * 300
-            assert trial.letters() == []
-
-    asyncio.run(run())
-
-
-@pytest.mark.row("a vendor that fails for one key for ever", bound="letters of that key's records alone, expired")
-def test_a_key_that_fails_for_ever_is_given_up_at_its_age(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
-    async def run() -> None:
-        trial, unlucky = on_mock(mock), Unlucky(ONE)
-        async with Vendor(segment(trial.ledger, unlucky)) as vendor:
-            connector = replica(trial, vendor, tmp_path, CONNECTOR_MAX_AGE="20s")
-            with trial.watch() as watch:
-                async with running(connector):
-                    async with steady(trial, per_s=300):
-                        await asyncio.sleep(40)  # twice the age, so that some of the key's records are given up
-                    await trial.settled(90)
-            found = trial.letters_of()
-            tell(**held(trial, watch, connector), letters=len(found))
-            assert found.keys() == _of(trial, ONE)
-            assert {letter.notes["reason"] for same in found.values() for letter in same} == {"expired"}
-
-    asyncio.run(run())
-
-
-async def _parked(connector: Connector) -> bool:
-    return await connector.total("connector_records_parked") > 0
-
-
-def _of(trial: Trial, key: str) -> set[str]:
-    entries = list(trial.ledger.entries.values())
-    return {entry.made.id for entry in entries if entry.made.key == key.encode()}
