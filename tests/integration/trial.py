@@ -72,6 +72,10 @@ class Trial:
         resolved = said_resolved(self.bootstrap, self.group, self.topic, self.partitions)
         return above(self.ledger, self.commits(), resolved)
 
+    def placed(self, since: int) -> set[int]:
+        """The partitions of what was delivered after the first so many."""
+        return {self.ledger.entries[one].place[1] for one in self.ledger.accepted[since:]}
+
     async def settled(self, within_s: float = 60) -> None:
         """Wait until everything that was produced is committed."""
         ends = self.ledger.ends()

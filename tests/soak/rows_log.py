@@ -35,6 +35,7 @@ COMPACTED = {
 @pytest.mark.row(
     "a compacted topic with aborted transactions", bound="lag 0 over all gaps, nothing aborted is delivered"
 )
+@pytest.mark.shows("K13")
 def test_gaps_are_crossed_and_nothing_aborted_is_delivered(
     kafka_cluster: Kafka, tmp_path: Path, tell: Tell, protocol: str
 ) -> None:
@@ -112,6 +113,7 @@ def offsets(trial: Trial) -> set[int]:
 @pytest.mark.row(
     "partitions are added while records flow", bound="read within the metadata's age and 10 s, from the start"
 )
+@pytest.mark.shows("K14")
 def test_added_partitions_are_read_from_their_beginning(
     kafka_cluster: Kafka, tmp_path: Path, tell: Tell, protocol: str
 ) -> None:
@@ -144,61 +146,11 @@ def test_added_partitions_are_read_from_their_beginning(
     asyncio.run(run())
 
 
-@both
-@pytest.mark.row(
-    "a topic deleted and made anew", bound="the new records delivered, or their partition halts and says so"
-)
-def test_a_topic_made_anew_is_not_read_by_its_old_offsets(
-    kafka_cluster: Kafka, tmp_path: Path, tell: Tell, protocol: str
-) -> None:
-    async def run() -> None:
-        trial = on_broker(kafka_cluster.bootstrap, 2)
-        source = mixed(10_000, keys=50, name=trial.topic)
-        await trial.produce(islice(source, 1000))
-        async with Vendor(segment(trial.ledger)) as vendor:
-            env = {"KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS": "2000"}
-            connector = replica(trial, vendor, tmp_path, protocol=protocol, **env)
-            async with running(connector):
-                await trial.settled(60)
-                old = trial.ledger.delivered
-                kafka_cluster.delete_topic(trial.topic)
-                trial.ledger.forget(old)
-                await until(lambda: made_anew(kafka_cluster, trial.topic), 30, "the topic made anew")
-                await trial.produce(islice(source, 400))
-
-                async def delivered_or_told() -> bool:
-                    return not trial.ledger.missing() or "partitions.segment" in await connector.failing()
-
-                await until(delivered_or_told, 60, "the new records, or an alarm")
-                missing = len(trial.ledger.missing())
-                failing = await connector.failing()
-                again = replica(trial, vendor, tmp_path, protocol=protocol, CONNECTOR_ON_OUT_OF_RANGE="earliest")
-                if missing:
-                    assert f"{trial.topic}[" in failing["partitions.segment"]
-                    assert await connector.terminate() == 0
-                    async with running(again):
-                        await until(lambda: not trial.ledger.missing(), 60, "the new records, once told to go on")
-        repeated = trial.ledger.duplicates
-        assert repeated == 0
-        tell(records=400, missing=0, duplicates=repeated, halted_first=bool(missing))
-
-    asyncio.run(run())
-
-
-def made_anew(kafka: Kafka, topic: str) -> bool:
-    """Make a topic, once the broker has done with the old one."""
-    try:
-        kafka.create_topic(topic, 2)
-    except Exception as refused:  # noqa: BLE001  the client raises its own type through a future
-        assert "exists" in str(refused).lower() or "marked for deletion" in str(refused).lower(), refused
-        return False
-    return True
-
-
 @pytest.mark.row(
     "records of 0.9 MB and of the largest size a producer sends by default",
     bound="letters byte for byte, neighbours delivered, memory flat",
 )
+@pytest.mark.shows("K16")
 def test_the_largest_records_become_letters_and_their_neighbours_are_delivered(
     kafka: str, tmp_path: Path, tell: Tell
 ) -> None:

@@ -68,18 +68,21 @@ async def steady(
 
 
 @asynccontextmanager
-async def running(*connectors: Connector) -> AsyncIterator[None]:
-    """Run replicas for the length of a block; what still runs then is looked through and ended properly."""
-    for connector in connectors:
+async def running(*connectors: Connector, fleet: list[Connector] | None = None) -> AsyncIterator[None]:
+    """Run replicas for the length of a block; what still runs then is looked through and ended properly.
+
+    `fleet` where the block replaces some: those that are in it at the end count.
+    """
+    for connector in connectors if fleet is None else fleet:
         await connector.start()
     try:
         yield
-        for connector in connectors:
+        for connector in connectors if fleet is None else fleet:
             if connector.running:
                 await assert_pages_tell_no_secret(connector)
                 assert await connector.terminate() == 0, connector.log[-2000:]
     finally:
-        for connector in connectors:
+        for connector in connectors if fleet is None else fleet:
             if connector.running:
                 await connector.kill()
 
