@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 SEEDS = 300
 MUTATIONS = 18
 WITHIN_S = 240
@@ -22,6 +24,7 @@ def test_no_invariant_breaks_in_a_few_hundred_seeds() -> None:
     assert ended.stdout.splitlines()[-1] == f"{SEEDS} seeds, 0 violations"
 
 
+@pytest.mark.shows("L9")
 def test_each_deliberate_defect_is_caught_within_200_seeds() -> None:
     ended = _run("--mutations", "--seeds", "200", "--from", "1")
     assert ended.returncode == 0, ended.stdout + ended.stderr

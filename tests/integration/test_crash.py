@@ -26,6 +26,7 @@ TAKEN = Reply(200, body=b'{"success": true}')
 
 
 @both
+@pytest.mark.shows("C1")
 def test_a_kill_with_eight_batches_on_the_wire_repeats_exactly_what_was_not_committed(
     kafka: str, tmp_path: Path, protocol: str
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_kill_with_eight_batches_on_the_wire_repeats_exactly_what_was_not_comm
     asyncio.run(run())
 
 
+@pytest.mark.shows("C2")
 def test_a_kill_between_the_vendors_answer_and_its_mark_repeats_that_batch_alone(kafka: str, tmp_path: Path) -> None:
     async def run() -> None:
         own = OwnTopic(kafka)
@@ -99,6 +101,7 @@ def test_a_kill_between_the_vendors_answer_and_its_mark_repeats_that_batch_alone
 
 
 @both
+@pytest.mark.shows("C4")
 def test_sigterm_under_load_commits_what_was_sent_and_repeats_nothing(
     kafka: str, tmp_path: Path, protocol: str
 ) -> None:
@@ -129,6 +132,7 @@ def test_sigterm_under_load_commits_what_was_sent_and_repeats_nothing(
     asyncio.run(run())
 
 
+@pytest.mark.shows("C5")
 def test_sigterm_while_the_vendor_asks_to_wait_leaves_the_rest_to_the_next_start(kafka: str, tmp_path: Path) -> None:
     async def run() -> None:
         own, refused = OwnTopic(kafka), list[int]()
@@ -271,6 +275,7 @@ def test_a_drain_that_outlasts_the_session_is_committed_all_the_same(kafka: str,
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.shows("C7")
 def test_a_second_signal_ends_the_process_at_once(
     kafka: str, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:

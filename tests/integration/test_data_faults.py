@@ -22,6 +22,7 @@ from tests.integration.trial import assert_same_bytes, on_broker, on_mock
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.shows("D1")
 def test_every_poison_becomes_one_letter_byte_for_byte_and_its_neighbours_are_delivered(
     mock: MockCluster, tmp_path: Path
 ) -> None:
@@ -55,6 +56,7 @@ def test_every_poison_becomes_one_letter_byte_for_byte_and_its_neighbours_are_de
     asyncio.run(run())
 
 
+@pytest.mark.shows("D2")
 def test_tombstones_are_passed_over_and_counted(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
         trial = on_mock(mock)
@@ -155,6 +157,7 @@ def written(of: Version, schema_id: int, identifier: str, number: int) -> Made:
     return Made(key, b"\x00" + struct.pack(">I", schema_id) + out.getvalue(), identifier, "Track", number, number)
 
 
+@pytest.mark.shows("D3")
 def test_a_schema_that_evolves_under_way_is_asked_for_once_a_version_and_read_as_written(
     kafka: str, registry: str, tmp_path: Path
 ) -> None:

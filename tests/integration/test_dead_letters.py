@@ -55,6 +55,7 @@ async def says(connector: Connector, text: str) -> bool:
     return text in (await connector.failing()).get(CHECK, "")
 
 
+@pytest.mark.shows("Q1")
 def test_a_missing_topic_is_named_and_holds_back_its_partitions_alone(kafka: str, tmp_path: Path) -> None:
     async def run() -> None:
         trial = Trial(kafka)
@@ -80,6 +81,7 @@ def test_a_missing_topic_is_named_and_holds_back_its_partitions_alone(kafka: str
     asyncio.run(run())
 
 
+@pytest.mark.shows("Q2")
 def test_a_refused_letter_is_written_once_the_topic_takes_it_and_nothing_else_waits(
     kafka_cluster: Kafka, tmp_path: Path
 ) -> None:
@@ -115,6 +117,7 @@ def test_a_refused_letter_is_written_once_the_topic_takes_it_and_nothing_else_wa
     asyncio.run(run())
 
 
+@pytest.mark.shows("Q1")
 def test_a_topic_deleted_under_way_is_waited_for_and_written_to_when_it_is_back(
     kafka_cluster: Kafka, tmp_path: Path
 ) -> None:
@@ -145,6 +148,7 @@ def test_a_topic_deleted_under_way_is_waited_for_and_written_to_when_it_is_back(
     asyncio.run(run())
 
 
+@pytest.mark.shows("Q3")
 def test_a_letter_too_large_for_its_topic_loses_headers_then_its_value_and_never_its_place(
     kafka_cluster: Kafka, tmp_path: Path
 ) -> None:
@@ -181,6 +185,7 @@ def test_a_letter_too_large_for_its_topic_loses_headers_then_its_value_and_never
     asyncio.run(run())
 
 
+@pytest.mark.shows("Q4")
 def test_a_crash_between_a_letter_and_its_commit_writes_it_twice_under_one_id(
     mock: MockCluster, tmp_path: Path
 ) -> None:

@@ -122,6 +122,7 @@ def test_a_member_without_a_partition_is_ready_to_take_one(kafka_cluster: Kafka,
 
 
 @both
+@pytest.mark.shows("K5")
 def test_a_revoke_is_drained_and_the_partitions_kept_flow_on(kafka: str, tmp_path: Path, protocol: str) -> None:
     async def run() -> None:
         own, stop = OwnTopic(kafka), threading.Event()
@@ -167,6 +168,7 @@ def test_a_revoke_is_drained_and_the_partitions_kept_flow_on(kafka: str, tmp_pat
 
 
 @both
+@pytest.mark.shows("K6")
 def test_a_revoke_does_not_wait_for_a_vendor_that_hangs_and_late_answers_mark_nothing(
     kafka: str, tmp_path: Path, protocol: str
 ) -> None:
@@ -213,6 +215,7 @@ def test_a_revoke_does_not_wait_for_a_vendor_that_hangs_and_late_answers_mark_no
 
 
 @both
+@pytest.mark.shows("K8")
 def test_a_partition_that_comes_back_at_once_is_not_marked_by_answers_of_before(
     kafka: str, tmp_path: Path, protocol: str
 ) -> None:
@@ -251,6 +254,7 @@ def test_a_partition_that_comes_back_at_once_is_not_marked_by_answers_of_before(
 
 
 @pytest.mark.parametrize(("protocol", "resume"), [("classic", "earliest"), ("consumer", "latest")])
+@pytest.mark.shows("K12")
 def test_a_retention_that_passed_the_commits_halts_that_partition_until_told_to_go_on(
     kafka_cluster: Kafka, tmp_path: Path, protocol: str, resume: str
 ) -> None:

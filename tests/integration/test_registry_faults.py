@@ -27,6 +27,7 @@ def env(trial: Trial, vendor: Vendor, registry: Registry, folder: Path, **more: 
     return {**own, "CONNECTOR_SCHEMA_CACHE_DIR": str(folder)}
 
 
+@pytest.mark.shows("D4")
 def test_a_start_without_registry_runs_on_the_schemas_kept_on_disk_and_waits_for_others(
     mock: MockCluster, tmp_path: Path
 ) -> None:
@@ -105,6 +106,7 @@ FAULTS = {
 TIMEOUT_S = 1.0
 
 
+@pytest.mark.shows("D5")
 def test_a_faulty_registry_holds_up_unknown_ids_alone_and_is_asked_sparingly(kafka: str, tmp_path: Path) -> None:
     async def run() -> None:
         trial, registry = on_broker(kafka, partitions=1 + len(FAULTS)), Registry()
@@ -151,6 +153,7 @@ def assert_asked_sparingly(registry: Registry) -> None:
     assert all(later - earlier >= TIMEOUT_S * 0.95 for earlier, later in pairwise(hung_s))
 
 
+@pytest.mark.shows("D6")
 def test_an_absent_id_becomes_a_letter_after_the_grace_and_not_before(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
         trial, registry, grace_s = on_mock(mock), Registry(), 6.0

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.doubles.kafka import MockCluster, committed
 from tests.integration.process import Connector, named, segment_env
 
@@ -33,6 +35,7 @@ INJECTED = {
 }
 
 
+@pytest.mark.shows("C12")
 def test_every_wrong_variable_is_named_in_one_report_before_anything_is_joined(
     mock: MockCluster, tmp_path: Path
 ) -> None:
@@ -51,6 +54,7 @@ def test_every_wrong_variable_is_named_in_one_report_before_anything_is_joined(
     asyncio.run(run())
 
 
+@pytest.mark.shows("C12")
 def test_each_missing_variable_that_is_needed_is_named(tmp_path: Path) -> None:
     async def run() -> None:
         connector = await Connector({"CONNECTOR_SINKS": "segment"}, tmp_path).start()

@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import pytest
 from msgspec import Struct, field
 from prometheus_client import CollectorRegistry
 
@@ -193,6 +194,7 @@ class Run:
         assert self.stored == RECORDS
 
 
+@pytest.mark.shows("V11")
 def test_of_a_half_accepted_request_only_the_failed_items_are_handled_again() -> None:
     run = Run(Judging())
     asyncio.run(run.play())
@@ -201,6 +203,7 @@ def test_of_a_half_accepted_request_only_the_failed_items_are_handled_again() ->
     assert run.requests("ambiguous") == 0
 
 
+@pytest.mark.shows("V11")
 def test_a_reply_whose_items_cannot_be_told_apart_leaves_the_whole_request_ambiguous() -> None:
     odd = (
         Reply(207, body=b"[200]"),

@@ -33,6 +33,7 @@ def waits(rounds: Rounds, received: Sequence[Request]) -> list[float]:
     return [after - answered for answered, after in zip(rounds.answered_s, firsts[1:], strict=True)]
 
 
+@pytest.mark.shows("V1")
 def test_after_429s_nothing_is_sent_from_any_lane_before_the_time_asked_for(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
         campaign = Campaign(mock, tmp_path)
@@ -53,6 +54,7 @@ def test_after_429s_nothing_is_sent_from_any_lane_before_the_time_asked_for(mock
     asyncio.run(run())
 
 
+@pytest.mark.shows("V2")
 def test_a_date_in_retry_after_is_measured_against_the_vendors_own_clock(mock: MockCluster, tmp_path: Path) -> None:
     def asking(ahead: timedelta) -> dict[str, str]:
         at = datetime.now(UTC).replace(microsecond=0) + ahead
@@ -79,6 +81,7 @@ NONSENSE: tuple[str | None, ...] = (None, "", "0", "-5", "soon", "nan", "-inf", 
 
 
 @pytest.mark.parametrize("nonsense", [NONSENSE[:3], NONSENSE[3:6], NONSENSE[6:]])
+@pytest.mark.shows("V3")
 def test_without_a_sensible_retry_after_lanes_back_off_on_their_own(
     mock: MockCluster, tmp_path: Path, nonsense: tuple[str | None, ...]
 ) -> None:
@@ -103,6 +106,7 @@ def test_without_a_sensible_retry_after_lanes_back_off_on_their_own(
     asyncio.run(run())
 
 
+@pytest.mark.shows("V3")
 def test_a_retry_after_of_many_years_is_cut_to_fifteen_minutes(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
         campaign = Campaign(mock, tmp_path)
@@ -127,6 +131,7 @@ def test_a_retry_after_of_many_years_is_cut_to_fifteen_minutes(mock: MockCluster
     asyncio.run(run())
 
 
+@pytest.mark.shows("V4")
 def test_a_quota_that_nobody_documented_is_found_and_kept_to(mock: MockCluster, tmp_path: Path) -> None:
     """100 requests a second, of which sixteen lanes could make 500; looked at once ten seconds have taught it."""
     rate_per_s, learnt_s, until_s = 100.0, 10.0, 16.0
@@ -158,6 +163,7 @@ def test_a_quota_that_nobody_documented_is_found_and_kept_to(mock: MockCluster, 
     asyncio.run(run())
 
 
+@pytest.mark.shows("V5")
 def test_passing_server_errors_cost_few_attempts_and_are_retried_apart(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
         campaign, chance = Campaign(mock, tmp_path, keys=500), random.Random(5)

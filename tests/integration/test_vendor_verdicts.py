@@ -38,6 +38,7 @@ async def resolved(connector: Connector, outcome: str) -> float:
 
 
 @pytest.mark.parametrize("bad", [1, 3])
+@pytest.mark.shows("V12")
 def test_a_refused_batch_is_halved_until_just_the_bad_records_are_letters(
     mock: MockCluster, tmp_path: Path, bad: int
 ) -> None:
@@ -66,6 +67,7 @@ def test_a_refused_batch_is_halved_until_just_the_bad_records_are_letters(
     asyncio.run(run())
 
 
+@pytest.mark.shows("V12")
 def test_a_vendor_that_refuses_everything_halts_at_50_letters_and_loses_nothing(
     mock: MockCluster, tmp_path: Path
 ) -> None:
@@ -120,6 +122,7 @@ def at_most(size: int, request: Request) -> Reply | None:
     return Reply(413) if len(request.body) > size else None
 
 
+@pytest.mark.shows("V13")
 def test_a_413_is_halved_by_bytes_and_a_single_over_it_is_a_letter(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
         campaign = Campaign(mock, tmp_path)
@@ -143,6 +146,7 @@ def test_a_413_is_halved_by_bytes_and_a_single_over_it_is_a_letter(mock: MockClu
     asyncio.run(run())
 
 
+@pytest.mark.shows("V13")
 def test_a_size_learned_from_a_413_shapes_later_batches(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
         campaign = Campaign(mock, tmp_path)
@@ -177,6 +181,7 @@ def knows(key: str, request: Request) -> bool:
     return request.headers["authorization"] == f"Basic {b64encode(f'{key}:'.encode()).decode()}"
 
 
+@pytest.mark.shows("V15")
 def test_after_a_401_only_a_confirmation_and_probes_are_sent_until_the_key_file_is_mended(
     mock: MockCluster, tmp_path: Path
 ) -> None:
@@ -228,6 +233,7 @@ def assert_probed(received: Sequence[Request], answered_s: float) -> None:
     assert gaps[1] >= 2.0
 
 
+@pytest.mark.shows("V15")
 def test_a_403_for_the_content_of_one_record_makes_a_letter_of_it_alone(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
         campaign = Campaign(mock, tmp_path)

@@ -59,6 +59,7 @@ async def lost(connector: Connector, *kinds: str) -> float:
     return sum([await connector.total("connector_http_errors_total", f'kind="{kind}"') for kind in kinds])
 
 
+@pytest.mark.shows("V8")
 def test_a_reply_that_never_comes_is_counted_and_the_batch_sent_again_alike(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
         campaign = Campaign(mock, tmp_path)
@@ -79,6 +80,7 @@ def test_a_reply_that_never_comes_is_counted_and_the_batch_sent_again_alike(mock
 
 
 @pytest.mark.parametrize("drip", ["all", "body"])
+@pytest.mark.shows("V9")
 def test_a_reply_that_drips_is_cut_at_the_total_deadline_and_others_go_on(
     mock: MockCluster, tmp_path: Path, drip: Literal["all", "body"]
 ) -> None:
@@ -108,6 +110,7 @@ def test_a_reply_that_drips_is_cut_at_the_total_deadline_and_others_go_on(
     asyncio.run(run())
 
 
+@pytest.mark.shows("V10")
 def test_a_connection_refused_or_reset_at_once_costs_nothing_but_a_retry(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
         campaign = Campaign(mock, tmp_path)
@@ -124,6 +127,7 @@ def test_a_connection_refused_or_reset_at_once_costs_nothing_but_a_retry(mock: M
     asyncio.run(run())
 
 
+@pytest.mark.shows("V10")
 def test_a_reset_within_the_request_is_ambiguous_though_nothing_was_taken(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
         campaign, cuts = Campaign(mock, tmp_path), list[int]()
@@ -146,6 +150,7 @@ def test_a_reset_within_the_request_is_ambiguous_though_nothing_was_taken(mock: 
     asyncio.run(run())
 
 
+@pytest.mark.shows("V10")
 def test_a_reset_within_the_reply_is_ambiguous_and_sent_again_alike(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
         campaign = Campaign(mock, tmp_path)
@@ -167,6 +172,7 @@ def test_a_reset_within_the_reply_is_ambiguous_and_sent_again_alike(mock: MockCl
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.shows("V10")
 def test_the_end_of_idle_connections_is_not_noticed(
     mock: MockCluster, tmp_path: Path, how: Literal["close", "reset"]
 ) -> None:
@@ -203,6 +209,7 @@ ODD = (
 )
 
 
+@pytest.mark.shows("V14")
 def test_any_2xx_is_success_to_segment_and_of_its_body_little_is_read(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
         campaign, bad = Campaign(mock, tmp_path), Bad(*ODD)
@@ -225,6 +232,7 @@ def test_any_2xx_is_success_to_segment_and_of_its_body_little_is_read(mock: Mock
     asyncio.run(run())
 
 
+@pytest.mark.shows("V14")
 def test_a_200_that_ends_early_or_cannot_be_unpacked_is_ambiguous(mock: MockCluster, tmp_path: Path) -> None:
     async def run() -> None:
         campaign = Campaign(mock, tmp_path)
@@ -256,6 +264,7 @@ def peak_bytes(connector: Connector) -> int:
 
 
 @pytest.mark.parametrize("status", [301, 302, 307])
+@pytest.mark.shows("V16")
 def test_a_redirect_is_a_set_up_fault_and_the_other_host_hears_nothing(
     mock: MockCluster, tmp_path: Path, status: int
 ) -> None:

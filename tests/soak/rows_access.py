@@ -100,6 +100,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 @pytest.mark.row(
     "the right to read, or the user, is removed and comes back", bound="not ready, then on by itself, 0 missing"
 )
+@pytest.mark.shows("K15")
 def test_what_is_taken_away_and_given_back_is_waited_for(
     secured: Secured, tmp_path: Path, tell: Tell, what: str
 ) -> None:

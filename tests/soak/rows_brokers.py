@@ -19,6 +19,7 @@ both = pytest.mark.parametrize("protocol", ["classic", "consumer"])
 
 @both
 @pytest.mark.row("rolling restart of three brokers", bound="0 missing, duplicates within a window per broker")
+@pytest.mark.shows("K1")
 def test_a_rolling_restart_of_the_brokers_loses_nothing(
     three_brokers: Kafka, tmp_path: Path, tell: Tell, protocol: str
 ) -> None:
@@ -43,6 +44,7 @@ def test_a_rolling_restart_of_the_brokers_loses_nothing(
 
 @pytest.mark.row("a broker killed or frozen: the group's coordinator", bound="0 missing, duplicates within two windows")
 @pytest.mark.parametrize("how", ["kill", "freeze"])
+@pytest.mark.shows("K3")
 def test_the_loss_of_the_coordinator_is_waited_out(three_brokers: Kafka, tmp_path: Path, tell: Tell, how: str) -> None:
     async def run() -> None:
         trial = on_cluster(three_brokers)
@@ -67,6 +69,7 @@ def test_the_loss_of_the_coordinator_is_waited_out(three_brokers: Kafka, tmp_pat
 
 
 @pytest.mark.row("leaders move every 3 s for 45 s", bound="0 missing, order kept, rate at least 70% of before")
+@pytest.mark.shows("K2")
 def test_leaders_that_move_all_the_time_slow_little_and_lose_nothing(
     three_brokers: Kafka, tmp_path: Path, tell: Tell
 ) -> None:

@@ -55,6 +55,7 @@ def dated() -> dict[str, str]:
 )
 @pytest.mark.parametrize("step_s", [DAY_S, -DAY_S], ids=["forth", "back"])
 @pytest.mark.parametrize("by_date", [False, True], ids=["in seconds", "by date"])
+@pytest.mark.shows("D8")
 def test_a_clock_that_steps_changes_no_wait(
     mock: MockCluster, tmp_path: Path, tell: Tell, step_s: int, by_date: bool
 ) -> None:

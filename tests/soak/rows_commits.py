@@ -22,6 +22,7 @@ TIMES = 5
 )
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 @pytest.mark.parametrize("how", ["generation", "silence"], ids=["refused: generation", "never answered"])
+@pytest.mark.shows("K17")
 def test_commits_that_fail_are_made_up_for(tmp_path: Path, tell: Tell, protocol: str, how: Spoiling) -> None:
     async def run() -> None:
         port = free_ports(1)[0]

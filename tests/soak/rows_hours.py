@@ -45,6 +45,7 @@ def p99(course: Course, wanted: Callable[[int], bool]) -> float:
     "503 for an hour, 2,000 records/s",
     bound="memory 256 MiB and 1 MiB/min, circuit open in 10 s, 2 probes/min, 0 letters, back in 60 s at 80% of speed",
 )
+@pytest.mark.shows("V6")
 def test_an_hour_without_the_vendor_costs_no_memory_and_no_record(tell: Tell) -> None:
     # A backlog settles to the speed of the lane that has the most keys; so both speeds are taken once it has.
     stream = Stream(2_000.0, spread, backlog=900_000)
@@ -111,6 +112,7 @@ async def speed(course: Course, for_s: float) -> float:
     "one key in twenty fails for an hour, by its own verdict",
     bound="the others' rate at least 90% of what is made, their order kept (PARK_S 60)",
 )
+@pytest.mark.shows("V20")
 def test_an_hour_of_keys_that_always_fail_does_not_hold_up_the_others(tell: Tell) -> None:
     per_s = 100.0
     sink = PlainSink({"event": replace(EVENT, itemised=True, limits=replace(LIMITS, items=100, linger_s=0.1))})
@@ -149,6 +151,7 @@ def half_hot(number: int) -> int:
     bound="below a lane's capacity others' age p99 at most doubles; above it only its lane and partition age",
 )
 @pytest.mark.parametrize("per_s", [1_200.0, 3_000.0], ids=["below", "above"])
+@pytest.mark.shows("L5")
 def test_a_hot_key_ages_nothing_but_its_own_lane_and_partition(tell: Tell, per_s: float) -> None:
     async def watch(course: Course) -> None:
         await asyncio.sleep(20.0)

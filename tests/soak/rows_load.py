@@ -50,6 +50,7 @@ class Timed:
 @pytest.mark.row(
     "delay at 1,000 records/s (a vendor of 100 ms)", bound="p99 at most 0.25 s from produced to on the wire"
 )
+@pytest.mark.shows("L2")
 def test_little_time_is_added_at_half_load(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
     async def run() -> None:
         trial, timed = on_mock(mock), Timed(0.1)
@@ -73,6 +74,7 @@ def test_little_time_is_added_at_half_load(mock: MockCluster, tmp_path: Path, te
 
 
 @pytest.mark.row("64 requests in flight, a vendor of 500 ms", bound="at least 80% of 64 requests each 500 ms")
+@pytest.mark.shows("L3")
 def test_every_lane_is_used(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
     async def run() -> None:
         trial, timed = on_mock(mock), Timed(0.5)
@@ -128,6 +130,7 @@ def spread(trial: Trial, ages_s: Mapping[str, float], phase: str) -> tuple[list[
     "one key is half of the traffic, below what a lane can do and above it (200/s)",
     bound="others' age p99 at most twice that without it and 0.1 s; order kept",
 )
+@pytest.mark.shows("L5")
 def test_a_hot_key_ages_alone(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
     async def run() -> None:
         trial, timed = on_mock(mock), Timed(0.1)
@@ -156,6 +159,7 @@ def test_a_hot_key_ages_alone(mock: MockCluster, tmp_path: Path, tell: Tell) -> 
 
 
 @pytest.mark.row("100 partitions, four sinks", bound="at most 3,000 series, a scrape within 200 ms (median of 9)")
+@pytest.mark.shows("L6")
 def test_a_scrape_stays_small(kafka: str, tmp_path: Path, tell: Tell) -> None:
     async def run() -> None:
         trial = on_broker(kafka, PARTITIONS)

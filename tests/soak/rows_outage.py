@@ -32,6 +32,7 @@ def resident_mib(connector: Connector) -> float:
     bound="(100 s for the hour) memory at most 256 MiB more and flat in the last half; circuit open in 10 s; after the "
     "early tries of a minute 2 probes a minute; 0 letters; delivers 65 s after; drains at 80% of normal",
 )
+@pytest.mark.shows("V6")
 def test_an_outage_is_waited_out_with_little_memory_and_few_probes(kafka: str, tmp_path: Path, tell: Tell) -> None:
     async def run() -> None:
         trial, down = on_broker(kafka), asyncio.Event()
@@ -90,6 +91,7 @@ def test_an_outage_is_waited_out_with_little_memory_and_few_probes(kafka: str, t
 
 
 @pytest.mark.row("a storm of 429s", bound="at most 10 lines a second for the sink; all counted")
+@pytest.mark.shows("L8")
 def test_a_storm_is_told_of_in_few_lines(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
     async def run() -> None:
         trial, storm = on_mock(mock), asyncio.Event()

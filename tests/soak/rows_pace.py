@@ -48,6 +48,7 @@ class Limiter:
     bound="after 60 s: 429s at most 1%, at least 90 taken/s",
 )
 @pytest.mark.parametrize("burst_s", [1.0, 0.1], ids=["counted by the second", "counted by the tenth"])
+@pytest.mark.shows("V4")
 def test_the_pace_of_a_vendor_is_learned(mock: MockCluster, tmp_path: Path, tell: Tell, burst_s: float) -> None:
     async def run() -> None:
         trial, limiter = on_mock(mock), Limiter(PER_S, burst_s * PER_S)
@@ -74,6 +75,7 @@ def test_the_pace_of_a_vendor_is_learned(mock: MockCluster, tmp_path: Path, tell
 @pytest.mark.row(
     "latency 100 ms, then 2 s for 25 s, then 100 ms", bound="requests/s at least 80% of 8 lanes' best in each phase"
 )
+@pytest.mark.shows("V17")
 def test_a_slow_spell_costs_no_more_than_it_must(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
     async def run() -> None:
         trial, delay = on_mock(mock), [0.1]

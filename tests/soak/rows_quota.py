@@ -26,6 +26,7 @@ LEFT_S = 5
     bound="keeps up (5 s behind at the end), 429s at most 1% after a minute, none before its time, 0 duplicates",
 )
 @pytest.mark.parametrize("rate", [QUOTA, 1000], ids=["as set", "set too high"])
+@pytest.mark.shows("V4")
 def test_a_stream_keeps_up_under_a_quota_of_batches(kafka: str, tmp_path: Path, tell: Tell, rate: int) -> None:
     async def run() -> None:
         trial = on_mparticle(kafka)

@@ -84,6 +84,7 @@ def ranked(ages_s: list[float], share: float) -> float:
     "one sink of four down for 25 s",
     bound="others: rate at least 95% of before, age p99 at most 10% and 0.25 s more, nothing sent again",
 )
+@pytest.mark.shows("V18")
 def test_a_sink_that_is_down_is_felt_by_no_other(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
     async def run() -> None:
         trial, down = on_mock(mock), asyncio.Event()
@@ -164,6 +165,7 @@ class Choosy:
     "one key in twenty always fails, by its own verdict",
     bound="the others' rate at least 90% of before (a minute for the hour; park 6 s, ahead 3,000 at 500/s)",
 )
+@pytest.mark.shows("V20")
 def test_keys_that_always_fail_stop_no_intake(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
     async def run() -> None:
         trial = on_mock(mock)

@@ -38,6 +38,7 @@ def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     "a start while something is down", bound="stays up 12 s, ready names the check, all delivered 15 s after the return"
 )
 @pytest.mark.parametrize("away", ["kafka", "registry", "vendor", "all"])
+@pytest.mark.shows("C9")
 def test_a_start_waits_for_what_is_down(own_kafka: Kafka, tmp_path: Path, tell: Tell, away: str) -> None:
     async def run() -> None:
         trial, registry = on_cluster(own_kafka), Registry()
@@ -81,6 +82,7 @@ async def _names(connector: Connector, check: str) -> bool:
 @pytest.mark.row(
     "a start without the file a sink needs", bound="ready names the feed, all delivered 15 s after it is there"
 )
+@pytest.mark.shows("C9")
 def test_a_start_waits_for_a_feed(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
     async def run() -> None:
         trial, counted, there = on_mock(mock), Counted(), asyncio.Event()
@@ -109,6 +111,7 @@ def test_a_start_waits_for_a_feed(mock: MockCluster, tmp_path: Path, tell: Tell)
 
 
 @pytest.mark.row("folders for schemas and feeds that cannot be written", bound="no effect but one warning")
+@pytest.mark.shows("C11")
 def test_a_folder_that_cannot_be_written_costs_a_warning(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
     async def run() -> None:
         trial, registry = on_mock(mock), Registry()
@@ -132,6 +135,7 @@ def test_a_folder_that_cannot_be_written_costs_a_warning(mock: MockCluster, tmp_
 @pytest.mark.row(
     "SIGTERM while one request hangs", bound="exit 0 after the budget of 10 s and 2 s, only it comes again"
 )
+@pytest.mark.shows("C6")
 def test_a_stop_waits_for_a_request_that_hangs_and_then_goes(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
     async def run() -> None:
         trial, never = on_mock(mock), asyncio.Event()

@@ -42,6 +42,7 @@ async def answers(connector: Connector) -> bool:
 
 
 @pytest.mark.row("a translator that raises on every record", bound="halted at 50 letters, 0 missing after the rollback")
+@pytest.mark.shows("D7")
 def test_a_bad_deploy_is_halted_and_rolled_back(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
     async def run() -> None:
         trial = on_faulty(mock)
@@ -73,6 +74,7 @@ def test_a_bad_deploy_is_halted_and_rolled_back(mock: MockCluster, tmp_path: Pat
 
 
 @pytest.mark.row("an outage that ends with everything expired", bound="letters, expired, by the hundred; never halted")
+@pytest.mark.shows("D7")
 def test_what_expired_in_an_outage_does_not_look_like_a_bad_deploy(
     mock: MockCluster, tmp_path: Path, tell: Tell
 ) -> None:
@@ -106,6 +108,7 @@ def test_what_expired_in_an_outage_does_not_look_like_a_bad_deploy(
 @pytest.mark.row(
     "the event loop blocked for 20 s", bound="not live meanwhile, stacks once, counter 1, recovers, never evicted"
 )
+@pytest.mark.shows("C10")
 def test_a_blocked_loop_is_noticed_and_survived(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
     async def run() -> None:
         trial = on_faulty(mock)
@@ -137,6 +140,7 @@ def test_a_blocked_loop_is_noticed_and_survived(mock: MockCluster, tmp_path: Pat
     "a translation that costs 20 ms of CPU",
     bound="never evicted with a poll interval of 10 s, p99 of answers 2.5 s, loop never stands still",
 )
+@pytest.mark.shows("L7")
 def test_a_slow_translation_starves_nothing(mock: MockCluster, tmp_path: Path, tell: Tell) -> None:
     async def run() -> None:
         trial = on_faulty(mock)

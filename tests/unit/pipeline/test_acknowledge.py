@@ -1,5 +1,6 @@
 """The watermark: what may be committed, whatever order records end in."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,7 @@ class Model:
 
 
 @given(st.integers(0, 5), STEPS)
+@pytest.mark.shows("L9")
 def test_the_committable_offset_passes_nothing_unresolved_and_never_goes_back(
     start: int, steps: list[tuple[str, int]]
 ) -> None:

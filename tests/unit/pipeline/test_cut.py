@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
@@ -81,6 +82,7 @@ def cuts(draw: st.DrawFn) -> Cut:
 
 
 @given(cuts())
+@pytest.mark.shows("L9")
 def test_nothing_is_lost_or_doubled_and_the_queue_keeps_its_order(cut: Cut) -> None:
     rest, followers = list(cut.queue), [one for some in cut.held.values() for one in some]
     assert sorted(map(cut.place, [*cut.taken, *rest, *followers])) == list(range(len(cut.made)))

@@ -79,6 +79,7 @@ def requests_until_settled(size: int, bad: set[int]) -> tuple[int, list[bytes]]:
 @given(
     st.integers(1, 200).flatmap(lambda size: st.tuples(st.just(size), st.sets(st.integers(0, size - 1), min_size=1)))
 )
+@pytest.mark.shows("L9")
 def test_k_bad_of_n_are_found_in_few_requests(drawn: tuple[int, set[int]]) -> None:
     size, bad = drawn
     requests, refused = requests_until_settled(size, bad)
