@@ -29,11 +29,9 @@ def cut(
 ) -> Batch | None:
     """Take one batch out of the queue; what stays keeps its order. None where nothing may be sent.
 
-    A delivery whose key is `held` by an earlier batch joins that batch's followers. `leave` is asked once for each
-    endpoint and group.
+    A delivery whose key is `held` by an earlier batch joins that batch's followers.
     """
-    passed: list[Delivery] = []
-    behind: set[bytes] = set()
+    passed, behind = list[Delivery](), set[bytes]()
     filling: Filling | None = None
     opening, refused = _Opening(endpoints, leave), 0
     while queue and len(passed) - refused < LONGEST_WALK:
@@ -60,7 +58,7 @@ def cut(
         if opening.refused and (delivery.payload.endpoint, delivery.payload.group) in opening.refused:
             refused += 1
     queue.extendleft(reversed(passed))
-    return filling.batch(trigger) if filling else None
+    return None if filling is None else filling.batch(trigger)
 
 
 class _Opening:

@@ -76,8 +76,7 @@ def judge(batch: Batch, outcomes: Sequence[Outcome], now: Now, policy: Policy) -
             if resent:
                 failed.append(resent)
                 wait.append(outcome)
-    again: list[Again] = []
-    split = ""
+    again, split = list[Again](), ""
     if unclear:
         parts = halves(_answered(batch, unclear), by_bytes=why[0].by_bytes)
         if len(parts) == 1:
