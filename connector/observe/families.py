@@ -94,6 +94,7 @@ FLOW: tuple[Family, ...] = (
     _g("concurrency_limit", "Requests that may be in flight", "sink"),
     _g("concurrency_in_use", "Requests in flight", "sink"),
     _g("circuit_state", "1 for the state the circuit is in", "sink", "state"),
+    _g("setup_halted", "1 while what goes to an endpoint for a group is refused", "sink", "endpoint", "group"),
     _c("dead_letters_total", "Dead letters by reason, and whether the broker has them", "sink", "reason", "outcome"),
     _h("dead_letter_write_duration_seconds", "Time until the broker has a letter", DURATIONS_S, "sink"),
     _g("dead_letter_guard_tripped", "1 while the guard has stopped the sink", "sink"),

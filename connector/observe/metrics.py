@@ -2,60 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from connector.domain.record import Partition
 from connector.observe import labels
 from connector.observe.bulk import BulkHistogram
 from connector.observe.families import BULK, FLOW, PARTITIONS, PREFIX, PROCESS, Collector
-from connector.observe.labels import at_start, code_of, settled
+from connector.observe.labels import code_of
+from connector.observe.series import Series
 
 # The labels of each metric of a flow between its sink and its closed ones.
 _FREE: Mapping[str, Sequence[str]] = {
     family.name: family.labels[1 : len(family.labels) - len(labels.CLOSED.get(family.name, ()))] for family in FLOW
 }
-
-
-class Series:
-    """Adds to, sets and observes the series of some collectors; each series is looked up once."""
-
-    def __init__(self, made: Mapping[str, Collector], *first: str) -> None:
-        self._made = made
-        self._first = first
-        self._found: dict[tuple[str, ...], Collector] = {}
-
-    def add(self, name: str, amount: float, *values: str) -> None:
-        child = self._series(name, values)
-        assert isinstance(child, Counter)
-        child.inc(amount)
-
-    def set(self, name: str, value: float, *values: str) -> None:
-        child = self._series(name, values)
-        assert isinstance(child, Gauge)
-        child.set(value)
-
-    def observe(self, name: str, value: float, *values: str) -> None:
-        child = self._series(name, values)
-        assert isinstance(child, Histogram)
-        child.observe(value)
-
-    def begin(self, name: str, *free: str) -> None:
-        """Have a metric's series at 0; `free` are the values before its closed labels."""
-        for closed in at_start(name):
-            self._series(name, free + closed)
-
-    def forget(self, name: str, *values: str) -> None:
-        """Take a series away."""
-        if self._found.pop((name, *values), None) is not None:
-            self._made[name].remove(*self._first, *values)
-
-    def _series(self, name: str, values: tuple[str, ...]) -> Collector:
-        found = self._found.get((name, *values))
-        if found is None:
-            values = settled(name, values)
-            made, of = self._made[name], (*self._first, *values)
-            found = self._found[name, *values] = made.labels(*of) if of else made
-        return found
 
 
 class Metrics:
@@ -288,6 +247,9 @@ class FlowMetrics:
     def circuit(self, state: str) -> None:
         for one in labels.CIRCUITS:
             self._set("circuit_state", one == state, one)
+
+    def setup(self, endpoint: str, group: str, halted: bool) -> None:
+        self._set("setup_halted", halted, endpoint, group)
 
     def failed(self, now_s: float) -> None:
         self._set("last_error_timestamp_seconds", now_s)

@@ -13,6 +13,7 @@ from connector.pipeline.consume import Polled
 from connector.pipeline.desk import Desk
 from connector.pipeline.health import worst
 from connector.pipeline.known import Known
+from connector.pipeline.setup import Setup
 from connector.pipeline.throttle import Throttle
 
 EVERY_S = 1.0
@@ -30,6 +31,8 @@ class Report:
         self._throttle = throttle
         self._due_s = 0.0
         self._topics: set[str] = set()
+        # Those that were ever halted.
+        self._setups: set[Setup] = set()
         self._committed: dict[Partition, int] = {}
 
     def due(self) -> bool:
@@ -114,6 +117,10 @@ class Report:
         gates = desk.gates.values()
         metrics.concurrency(sum(gate.limit for gate in gates), sum(gate.in_use for gate in gates))
         metrics.circuit(worst(gate.state for gate in gates))
+        halted = {setup for gate in gates for setup, _ in gate.refusals.halts()}
+        self._setups |= halted
+        for setup in self._setups:
+            metrics.setup(*setup, setup in halted)
 
     def _doubted(self, holdings: Sequence[Holding]) -> None:
         """Say once what is not believed; the records are sent again, if they were sent at all."""

@@ -107,6 +107,9 @@ def test_of_two_key_pairs_the_revoked_one_waits_until_its_file_is_mended_and_the
                     said = (await connector.failing())["vendor.mparticle"]
                     assert "bulkevents iOS: credentials" in said
                     assert await connector.total("connector_circuit_state", 'state="halted_setup"') == 1
+                    halted = ('endpoint="bulkevents"', 'group="iOS"')
+                    assert await connector.total("connector_setup_halted") == 1
+                    assert await connector.total("connector_setup_halted", *halted) == 1
                     assert await connector.total("connector_records_resolved_total", 'outcome="dead_lettered"') == 0
                     for page in ("/metrics", "/readyz", "/"):
                         assert "revoked-secret" not in (await connector.get(page))[1]

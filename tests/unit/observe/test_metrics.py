@@ -136,7 +136,7 @@ def test_every_closed_set_belongs_to_a_metric_and_names_its_last_labels() -> Non
 def test_closed_sets_are_those_of_the_last_labels_and_the_others_are_bounded() -> None:
     families = {family.name: family for family in (*FLOW, *PROCESS)}
     assert labels.CLOSED.keys() <= families.keys()
-    bounded = {"sink", "topic", "partition", "broker", "check", "version", "hash"}
+    bounded = {"sink", "topic", "partition", "broker", "check", "version", "hash", "endpoint", "group"}
     for name, family in families.items():
         free = family.labels[: len(family.labels) - len(labels.CLOSED.get(name, ()))]
         assert set(free) <= bounded or family.name == "http_connections", name
@@ -345,6 +345,7 @@ def test_every_way_of_counting_leaves_a_mark() -> None:
         "rate_limited": (),
         "concurrency": (2, 1),
         "circuit": ("open",),
+        "setup": ("batch", "ios", True),
         "failed": (5.0,),
         "letter": ("refused", "written", 0.1),
         "guard": (True,),
