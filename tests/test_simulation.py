@@ -7,7 +7,7 @@ import sys
 import pytest
 
 SEEDS = 300
-MUTATIONS = 18
+MUTATIONS = 19
 WITHIN_S = 240
 
 

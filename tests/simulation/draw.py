@@ -70,7 +70,7 @@ def draw(seed: int) -> Scenario:
     options, session_s = _options(theme, kinds, chance), chance.uniform(4, 10)
     endpoints, groups = _endpoints(theme, shape, chance), _groups(seed)
     fresh, informed = _fresh(seed), _informed(theme, seed)
-    return Scenario(
+    scenario = Scenario(
         seed=seed,
         theme=theme,
         shape=shape,
@@ -101,6 +101,7 @@ def draw(seed: int) -> Scenario:
         largest_gap=chance.choice((1, 1, 3, 20)),
         largest_poll=chance.choice((1, 5, 20, 100)),
     )
+    return _crowded(scenario)
 
 
 def _kinds(theme: Theme, chance: random.Random) -> dict[str, float]:
@@ -172,6 +173,18 @@ def _vendor(theme: Theme, chance: random.Random) -> Vendor:
     quota = chance.choice((None, None, 10.0, 40.0)) if theme in ("vendor", "storm", "everything") else None
     later = 0.0 if theme == "calm" else chance.choice((0.0, 0.1))
     return Vendor(mix, (0.01, slow), theme != "calm" and chance.random() < 0.3, most_bytes, later, quota)
+
+
+def _crowded(one: Scenario) -> Scenario:
+    """Have users whose items keep failing in one run of six where that may be, so that what is parked crowds."""
+    chance = random.Random(f"{one.seed}/crowded")
+    if one.shape not in ("items", "two") or one.theme in ("calm", "ageing") or needs_company(one.kinds):
+        return one
+    if chance.random() > 1 / 6:
+        return one
+    options = replace(one.options, max_ahead=60, retry_first_s=0.1, lanes=min(2, one.options.lanes))
+    vendor = replace(one.vendor, sulky=0.97)
+    return replace(one, options=options, vendor=vendor, groups=("",), records=200, keys=10, produce_s=one.quiet_s)
 
 
 def _windows(theme: Theme, quiet_s: float, chance: random.Random) -> tuple[Window, ...]:

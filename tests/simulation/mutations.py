@@ -1,4 +1,4 @@
-"""Eighteen defects on purpose: the simulation is worth what it notices.
+"""Nineteen defects on purpose: the simulation is worth what it notices.
 
 Each is put in from outside. Most stand between a flow and what is around it (`Twist`): a sink, a producer, an owner or
 a member of the group that does one thing wrong. Where the defect is one of a stage that only the flow itself makes,
@@ -6,7 +6,7 @@ a subclass of that stage takes its name in the module that makes it (`parts`), a
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
@@ -26,6 +26,8 @@ from connector.pipeline.feed import Feeds
 from connector.pipeline.guard import Guard
 from connector.pipeline.known import NOTHING, Known
 from connector.pipeline.lookup import Lookups
+from connector.pipeline.riding import Tried, apart
+from connector.pipeline.settle import Flight
 from connector.pipeline.setup import Refusal, Refusals, Setup
 from connector.sinks.contract import Attempt, Endpoint, Feed, Item, Need, Payload, Renewal, Save, Verdict
 from tests.simulation.draw import draw
@@ -183,6 +185,16 @@ class KeepingFirst(Feeds):
         super()._adopt(feed, self._last.get(feed.name, renewal))
 
 
+def mistaking(tried: Tried, flight: Flight) -> Iterator[Tried]:
+    """Take the verdict on a request's first item for that on each that rides along."""
+    own, *others = apart(tried, flight)
+    yield own
+    for one in others:
+        verdict = own.attempted.verdict
+        first = verdict[:1] if isinstance(verdict, Sequence) else verdict
+        yield replace(one, attempted=replace(one.attempted, verdict=first))
+
+
 class Forgetful(Lookups):
     """Keeps nothing of what a translation found out."""
 
@@ -258,6 +270,11 @@ MUTATIONS = (
         parts={"connector.pipeline.desk.Feeds": KeepingFirst},
     ),
     Mutation("send though the switch is off", frozenset({"feed"}), parts={"connector.pipeline.desk.Feeds": Deaf}),
+    Mutation(
+        "mistake who rides along",
+        frozenset({"I1", "I2", "I3", "I8"}),
+        parts={"connector.pipeline.lane.apart": mistaking},
+    ),
     Mutation("tell the store nothing", frozenset({"store"}), parts={"connector.pipeline.desk.Lookups": Forgetful}),
     Mutation("forget every answer", frozenset({"lookup"}), parts={"connector.pipeline.desk.Lookups": AskingAlways}),
     Mutation(

@@ -59,7 +59,8 @@ class Deed(Struct, frozen=True):
 class Vendor(Struct, frozen=True):
     """How the vendor behaves outside of windows: weights of what a request comes to, latency, quota, sizes.
 
-    Units: requests a second; `quota` None for none. `heavy`: of latencies some are far beyond the others.
+    Units: requests a second; `quota` None for none. `heavy`: of latencies some are far beyond the others. `item_later`
+    is how likely an item is to fail by itself, `sulky` how likely it is for one user in four.
     """
 
     mix: Mapping[str, float]
@@ -68,6 +69,7 @@ class Vendor(Struct, frozen=True):
     most_bytes: int
     item_later: float
     quota: float | None
+    sulky: float = 0.0
 
 
 class Fresh(Struct, frozen=True):

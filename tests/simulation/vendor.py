@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 from math import log2
 from typing import Any
+from zlib import crc32
 
 import msgspec
 from msgspec import Struct
@@ -136,7 +137,10 @@ class Vendor:
     def _judged(self, one: Sent) -> str:
         if one.fate.kind == "poison":
             return "bad"
-        if one.fate.kind == "stubborn" or (self._faults and self._chance.random() < self.scenario.vendor.item_later):
+        vendor = self.scenario.vendor
+        sulks = vendor.sulky and crc32(one.fate.user.encode()) % 4 == 0
+        later = vendor.sulky if sulks else vendor.item_later
+        if one.fate.kind == "stubborn" or (self._faults and self._chance.random() < later):
             return "later"
         return "ok"
 
