@@ -88,6 +88,7 @@ def environment(bootstrap: str, url: str, topic: str, pairs: Path) -> dict[str, 
     }
 
 
+@pytest.mark.shows("V15")
 def test_of_two_key_pairs_the_revoked_one_waits_until_its_file_is_mended_and_the_other_goes_on(
     mock: MockCluster, tmp_path: Path
 ) -> None:
