@@ -73,8 +73,9 @@ class Trial:
         return above(self.ledger, self.commits(), resolved)
 
     def placed(self, since: int) -> set[int]:
-        """The partitions of what was delivered after the first so many."""
-        return {self.ledger.entries[one].place[1] for one in self.ledger.accepted[since:]}
+        """The partitions of what was delivered after the first so many; of some the ack may still be on its way."""
+        found = (self.ledger.entries.get(one) for one in self.ledger.accepted[since:])
+        return {entry.place[1] for entry in found if entry is not None}
 
     async def settled(self, within_s: float = 60) -> None:
         """Wait until everything that was produced is committed."""
