@@ -81,5 +81,4 @@ FAULTS: Mapping[str, str] = {
 
 ELSEWHERE: Mapping[str, str] = {
     "L1": "measured, not passed or failed: `make bench`",
-    "L10": "there is one version; that a note of another is passed over stands in the tests of `start`",
 }
