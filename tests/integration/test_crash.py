@@ -13,8 +13,8 @@ import pytest
 from tests.doubles.vendor import Reply, Request, Vendor
 from tests.integration.invariants import above, assert_pages_tell_no_secret, repeated
 from tests.integration.oracle import segment
-from tests.integration.own_topic import OwnTopic
 from tests.integration.process import Connector, until
+from tests.integration.trial import on_broker
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,7 @@ def test_a_kill_with_eight_batches_on_the_wire_repeats_exactly_what_was_not_comm
     kafka: str, tmp_path: Path, protocol: str
 ) -> None:
     async def run() -> None:
-        own, never = OwnTopic(kafka), asyncio.Event()
+        own, never = on_broker(kafka, 6), asyncio.Event()
         ledger, open_ones = own.ledger, set[int]()
 
         def verdict(request: Request, messages: Sequence[Any]) -> Reply | None:
@@ -41,9 +41,9 @@ def test_a_kill_with_eight_batches_on_the_wire_repeats_exactly_what_was_not_comm
             open_ones.add(request.number)
             return Reply(200, body=TAKEN.body, held=never)
 
-        own.produce(20_000)
+        own.produce_next(20_000)
         async with Vendor(segment(ledger, verdict)) as vendor:
-            with own.watch() as watch:
+            with own.watch(letters=False) as watch:
                 env = own.env(vendor, protocol, CONNECTOR_MAX_AHEAD="250")
                 async with Connector(env, tmp_path) as first:
                     await until(lambda: len(open_ones) == 8, 60, "eight batches on the wire")
@@ -61,7 +61,7 @@ def test_a_kill_with_eight_batches_on_the_wire_repeats_exactly_what_was_not_comm
         assert repeated(ledger) == owed
         assert 8 <= ledger.duplicates == len(owed) <= MOST_REPEATED
         assert resumed_s <= SESSION_S + 10
-        own.assert_sound(watch, first, second)
+        own.assert_delivered(watch, first, second)
 
     asyncio.run(run())
 
@@ -69,7 +69,7 @@ def test_a_kill_with_eight_batches_on_the_wire_repeats_exactly_what_was_not_comm
 @pytest.mark.shows("C2")
 def test_a_kill_between_the_vendors_answer_and_its_mark_repeats_that_batch_alone(kafka: str, tmp_path: Path) -> None:
     async def run() -> None:
-        own = OwnTopic(kafka)
+        own = on_broker(kafka, 6)
         ledger, victims = own.ledger, list[Connector]()
 
         def verdict(_request: Request, messages: Sequence[Any]) -> Reply | None:
@@ -78,15 +78,15 @@ def test_a_kill_between_the_vendors_answer_and_its_mark_repeats_that_batch_alone
                 victims.append(victims[0])
             return TAKEN
 
-        own.produce(2000)
+        own.produce_next(2000)
         async with Vendor(segment(ledger, verdict)) as vendor:
-            with own.watch() as watch:
+            with own.watch(letters=False) as watch:
                 env = own.env(vendor, CONNECTOR_MAX_IN_FLIGHT="1")
                 async with Connector(env, tmp_path) as first:
                     await own.settled()
                     assert ledger.duplicates == 0
                     victims.append(first)
-                    own.produce(1000)
+                    own.produce_next(1000)
                     assert await first.wait(30) == -signal.SIGKILL
                 batch = ledger.accepted[2000:]
                 async with Connector(env, tmp_path) as second:
@@ -95,7 +95,7 @@ def test_a_kill_between_the_vendors_answer_and_its_mark_repeats_that_batch_alone
         assert 1 <= len(batch) <= 50
         assert repeated(ledger) == set(batch)
         assert ledger.duplicates == len(batch)
-        own.assert_sound(watch, first, second)
+        own.assert_delivered(watch, first, second)
 
     asyncio.run(run())
 
@@ -106,11 +106,11 @@ def test_sigterm_under_load_commits_what_was_sent_and_repeats_nothing(
     kafka: str, tmp_path: Path, protocol: str
 ) -> None:
     async def run() -> None:
-        own = OwnTopic(kafka)
+        own = on_broker(kafka, 6)
         ledger = own.ledger
-        own.produce(20_000)
+        own.produce_next(20_000)
         async with Vendor(segment(ledger, lambda *_: Reply(200, body=TAKEN.body, delay_s=0.2))) as vendor:
-            with own.watch() as watch:
+            with own.watch(letters=False) as watch:
                 async with Connector(own.env(vendor, protocol), tmp_path) as first:
                     await until(lambda: len(ledger.accepted) >= 3000, 60, "some load")
                     began_s = time.monotonic()
@@ -127,7 +127,7 @@ def test_sigterm_under_load_commits_what_was_sent_and_repeats_nothing(
         print(f"{protocol}: stopped within {took_s:.1f} s with {sent} sent")
         assert took_s <= 10 + 2
         assert ledger.duplicates == 0
-        own.assert_sound(watch, first, second)
+        own.assert_delivered(watch, first, second)
 
     asyncio.run(run())
 
@@ -135,7 +135,7 @@ def test_sigterm_under_load_commits_what_was_sent_and_repeats_nothing(
 @pytest.mark.shows("C5")
 def test_sigterm_while_the_vendor_asks_to_wait_leaves_the_rest_to_the_next_start(kafka: str, tmp_path: Path) -> None:
     async def run() -> None:
-        own, refused = OwnTopic(kafka), list[int]()
+        own, refused = on_broker(kafka, 6), list[int]()
         ledger = own.ledger
 
         def verdict(request: Request, messages: Sequence[Any]) -> Reply | None:
@@ -144,13 +144,13 @@ def test_sigterm_while_the_vendor_asks_to_wait_leaves_the_rest_to_the_next_start
             refused.append(request.number)
             return Reply(503, headers={"Retry-After": "600"})
 
-        own.produce(1000)
+        own.produce_next(1000)
         async with Vendor(segment(ledger, verdict)) as vendor:
-            with own.watch() as watch:
+            with own.watch(letters=False) as watch:
                 async with Connector(own.env(vendor), tmp_path) as first:
                     await own.settled()
                     before = own.commits()
-                    own.produce(5000)
+                    own.produce_next(5000)
                     await until(lambda: refused, 30, "the vendor's first 503")
                     began_s = time.monotonic()
                     assert await first.terminate(30) == 0
@@ -166,7 +166,7 @@ def test_sigterm_while_the_vendor_asks_to_wait_leaves_the_rest_to_the_next_start
         print(f"stopped within {took_s:.1f} s after {len(refused)} refusals")
         assert took_s < 30
         assert ledger.duplicates == 0
-        own.assert_sound(watch, first, second)
+        own.assert_delivered(watch, first, second)
 
     asyncio.run(run())
 
@@ -176,7 +176,7 @@ def test_sigterm_while_a_request_hangs_has_nothing_but_that_request_sent_again(
     kafka: str, tmp_path: Path, protocol: str
 ) -> None:
     async def run() -> None:
-        own, never = OwnTopic(kafka), asyncio.Event()
+        own, never = on_broker(kafka, 6), asyncio.Event()
         ledger, hanging = own.ledger, list[str]()
 
         def verdict(_request: Request, messages: Sequence[Any]) -> Reply | None:
@@ -185,10 +185,10 @@ def test_sigterm_while_a_request_hangs_has_nothing_but_that_request_sent_again(
             hanging.extend(message["messageId"] for message in messages)
             return Reply(200, body=TAKEN.body, held=never)
 
-        own.produce(5000)
+        own.produce_next(5000)
         async with Vendor(segment(ledger, verdict)) as vendor:
             env = own.env(vendor, protocol, SEGMENT_TIMEOUT_S="60", CONNECTOR_DRAIN_BUDGET="1s")
-            with own.watch() as watch:
+            with own.watch(letters=False) as watch:
                 async with Connector(env, tmp_path) as first:
                     await until(lambda: hanging, 60, "a request that hangs")
                     await until(lambda: len(ledger.accepted) > 3000, 30, "the others going on")
@@ -204,14 +204,14 @@ def test_sigterm_while_a_request_hangs_has_nothing_but_that_request_sent_again(
         assert repeated(ledger) == owed == set(hanging)
         assert ledger.duplicates == len(hanging) <= 50
         assert left_out == len(uncommitted - owed) > 0
-        own.assert_sound(watch, first, second)
+        own.assert_delivered(watch, first, second)
 
     asyncio.run(run())
 
 
 def test_a_kill_behind_a_parked_key_repeats_what_the_last_seconds_delivered(kafka: str, tmp_path: Path) -> None:
     async def run() -> None:
-        own, stop = OwnTopic(kafka), threading.Event()
+        own, stop = on_broker(kafka, 6), threading.Event()
         ledger, refused = own.ledger, list[str]()
 
         def verdict(_request: Request, messages: Sequence[Any]) -> Reply | None:
@@ -223,7 +223,7 @@ def test_a_kill_behind_a_parked_key_repeats_what_the_last_seconds_delivered(kafk
         producing.start()
         async with Vendor(segment(ledger, verdict)) as vendor:
             env = own.env(vendor, "consumer")
-            with own.watch() as watch:
+            with own.watch(letters=False) as watch:
                 async with Connector(env, tmp_path) as first:
 
                     async def parked() -> bool:
@@ -246,19 +246,19 @@ def test_a_kill_behind_a_parked_key_repeats_what_the_last_seconds_delivered(kafk
         print(f"{len(behind[0])} repeated of {len(behind[1])} behind the parked key, {ledger.duplicates} of all")
         assert repeated(ledger) == owed
         assert len(behind[0]) < len(behind[1]) / 3
-        own.assert_sound(watch, first, second)
+        own.assert_delivered(watch, first, second)
 
     asyncio.run(run())
 
 
 def test_a_drain_that_outlasts_the_session_is_committed_all_the_same(kafka: str, tmp_path: Path) -> None:
     async def run() -> None:
-        own = OwnTopic(kafka)
+        own = on_broker(kafka, 6)
         ledger = own.ledger
         slow = {"SEGMENT_LINGER_S": "1s", "SEGMENT_BATCH_SIZE": "200", "CONNECTOR_DRAIN_BUDGET": "20s"}
-        own.produce(300)
+        own.produce_next(300)
         async with Vendor(segment(ledger, lambda *_: Reply(200, body=TAKEN.body, delay_s=5.0))) as vendor:
-            with own.watch() as watch:
+            with own.watch(letters=False) as watch:
                 env = own.env(vendor, **slow, KAFKA_SESSION_TIMEOUT_MS="3000")
                 async with Connector(env, tmp_path) as connector:
                     await until(lambda: len(vendor.received) >= 8, 30, "a request of every lane")
@@ -269,7 +269,7 @@ def test_a_drain_that_outlasts_the_session_is_committed_all_the_same(kafka: str,
         print(f"stopped within {took_s:.1f} s with a session of 3 s")
         assert took_s > 3
         assert ledger.duplicates == 0
-        own.assert_sound(watch, connector)
+        own.assert_delivered(watch, connector)
 
     asyncio.run(run())
 
@@ -280,7 +280,7 @@ def test_a_second_signal_ends_the_process_at_once(
     kafka: str, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     async def run() -> None:
-        own, never = OwnTopic(kafka), asyncio.Event()
+        own, never = on_broker(kafka, 6), asyncio.Event()
         ledger, hanging = own.ledger, list[int]()
 
         def verdict(request: Request, messages: Sequence[Any]) -> Reply | None:
@@ -289,9 +289,9 @@ def test_a_second_signal_ends_the_process_at_once(
             hanging.append(request.number)
             return Reply(200, body=TAKEN.body, held=never)
 
-        own.produce(5000)
+        own.produce_next(5000)
         async with Vendor(segment(ledger, verdict)) as vendor:
-            with own.watch() as watch:
+            with own.watch(letters=False) as watch:
                 async with Connector(own.env(vendor), tmp_path) as first:
                     await until(lambda: len(hanging) == 8, 30, "every lane's request hanging")
                     first.signal(signal.SIGTERM)
@@ -305,6 +305,6 @@ def test_a_second_signal_ends_the_process_at_once(
                     assert await second.terminate() == 0
         assert repeated(ledger) == owed
         assert ledger.duplicates <= MOST_REPEATED
-        own.assert_sound(watch, first, second)
+        own.assert_delivered(watch, first, second)
 
     asyncio.run(run())

@@ -15,8 +15,8 @@ from confluent_kafka import Consumer
 from tests.doubles.vendor import Reply, Request, Vendor
 from tests.integration.invariants import assert_pages_tell_no_secret, repeated
 from tests.integration.oracle import segment
-from tests.integration.own_topic import PARTITIONS, OwnTopic
 from tests.integration.process import Connector, until
+from tests.integration.trial import Trial, on_broker
 from tests.services.kafka import Kafka
 
 pytestmark = pytest.mark.slow
@@ -60,7 +60,7 @@ def visit(kafka: str, group: str, topic: str, protocol: str) -> set[int]:
 class Hang:
     """A vendor's verdict: takes so many, then takes all without an answer until `late` is set."""
 
-    def __init__(self, own: OwnTopic, taken: int) -> None:
+    def __init__(self, own: Trial, taken: int) -> None:
         self.late = asyncio.Event()
         self.sent: list[str] = []
         self.batches: list[list[str]] = []
@@ -87,7 +87,7 @@ class Hang:
 
 def test_a_topic_that_is_not_there_is_named_until_it_is_made(kafka_cluster: Kafka, tmp_path: Path) -> None:
     async def run() -> None:
-        own = OwnTopic(kafka_cluster.bootstrap)
+        own = on_broker(kafka_cluster.bootstrap, 6)
         later = f"{own.topic}-later"
         async with Vendor(segment(own.ledger)) as vendor:
             env = own.env(vendor, CONNECTOR_TOPICS=later, KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS="1000")
@@ -98,7 +98,7 @@ def test_a_topic_that_is_not_there_is_named_until_it_is_made(kafka_cluster: Kafk
 
                 await until(named, 30, "the missing topic named")
                 kafka_cluster.create_topic(later, 1)
-                own.ledger.produce(own.kafka, later, islice(own.records, 100))
+                own.ledger.produce(own.bootstrap, later, islice(own.source, 100))
                 await until(lambda: not own.ledger.missing(), 30, "its records delivered")
                 await until(only.ready, 10, "ready")
                 assert await only.terminate() == 0
@@ -109,7 +109,7 @@ def test_a_topic_that_is_not_there_is_named_until_it_is_made(kafka_cluster: Kafk
 @both
 def test_a_member_without_a_partition_is_ready_to_take_one(kafka_cluster: Kafka, tmp_path: Path, protocol: str) -> None:
     async def run() -> None:
-        own = OwnTopic(kafka_cluster.bootstrap)
+        own = on_broker(kafka_cluster.bootstrap, 6)
         single = kafka_cluster.create_topic(f"{own.topic}-single", 1)
         async with Vendor(segment(own.ledger)) as vendor:
             env = own.env(vendor, protocol, CONNECTOR_TOPICS=single)
@@ -125,7 +125,7 @@ def test_a_member_without_a_partition_is_ready_to_take_one(kafka_cluster: Kafka,
 @pytest.mark.shows("K5")
 def test_a_revoke_is_drained_and_the_partitions_kept_flow_on(kafka: str, tmp_path: Path, protocol: str) -> None:
     async def run() -> None:
-        own, stop = OwnTopic(kafka), threading.Event()
+        own, stop = on_broker(kafka, 6), threading.Event()
         script = segment(own.ledger, lambda *_: Reply(200, body=TAKEN, delay_s=0.5))
         taken: list[tuple[str, float]] = []
 
@@ -136,7 +136,7 @@ def test_a_revoke_is_drained_and_the_partitions_kept_flow_on(kafka: str, tmp_pat
             return reply
 
         async with Vendor(first_script) as vendor, Vendor(script) as other:
-            with own.watch() as watch:
+            with own.watch(letters=False) as watch:
                 async with Connector(own.env(vendor, protocol), tmp_path) as first:
                     records = own.paced(stop)
                     feeding = asyncio.to_thread(own.ledger.produce, kafka, own.topic, records)
@@ -162,7 +162,7 @@ def test_a_revoke_is_drained_and_the_partitions_kept_flow_on(kafka: str, tmp_pat
         # Some rounds of the vendor and a noisy machine; a rebalance that stops all takes the drain and a round more.
         assert gap_s < 2.0
         assert own.ledger.duplicates == 0
-        own.assert_sound(watch, first, second)
+        own.assert_delivered(watch, first, second)
 
     asyncio.run(run())
 
@@ -173,16 +173,16 @@ def test_a_revoke_does_not_wait_for_a_vendor_that_hangs_and_late_answers_mark_no
     kafka: str, tmp_path: Path, protocol: str
 ) -> None:
     async def run() -> None:
-        own, later = OwnTopic(kafka), asyncio.Event()
+        own, later = on_broker(kafka, 6), asyncio.Event()
         hang = Hang(own, taken=1000)
         limits = {"CONNECTOR_DRAIN_BUDGET": "2s", **SLOW}
         wait = segment(own.ledger, lambda *_: Reply(200, body=TAKEN, held=later))
-        own.produce(1000)
+        own.produce_next(1000)
         async with Vendor(segment(own.ledger, hang)) as vendor, Vendor(wait) as other:
-            with own.watch() as watch:
+            with own.watch(letters=False) as watch:
                 async with Connector(own.env(vendor, protocol, **limits), tmp_path) as first:
                     await own.settled()
-                    own.produce(300)
+                    own.produce_next(300)
                     await until(lambda: len(hang.batches) == 8, 30, "eight requests without an answer")
                     async with Connector(own.env(other, protocol, **limits), tmp_path) as second:
                         await until(lambda: other.received, 40, "the new owner's first request")
@@ -196,7 +196,7 @@ def test_a_revoke_does_not_wait_for_a_vendor_that_hangs_and_late_answers_mark_no
                         await until(counted, 20, "every late answer counted")
                         after = own.commits()
                         later.set()
-                        own.produce(1000)
+                        own.produce_next(1000)
                         await own.settled()
                         assert await first.total("connector_stale_marks_total") == lost
                         await assert_pages_tell_no_secret(first)
@@ -209,7 +209,7 @@ def test_a_revoke_does_not_wait_for_a_vendor_that_hangs_and_late_answers_mark_no
         assert {at: after[at] for at in after if at[1] in moved} == {at: before[at] for at in before if at[1] in moved}
         assert lost > 0
         assert repeated(own.ledger) == owed
-        own.assert_sound(watch, first, second)
+        own.assert_delivered(watch, first, second)
 
     asyncio.run(run())
 
@@ -220,26 +220,26 @@ def test_a_partition_that_comes_back_at_once_is_not_marked_by_answers_of_before(
     kafka: str, tmp_path: Path, protocol: str
 ) -> None:
     async def run() -> None:
-        own = OwnTopic(kafka)
+        own = on_broker(kafka, 6)
         hang = Hang(own, taken=1000)
-        own.produce(1000)
+        own.produce_next(1000)
         async with Vendor(segment(own.ledger, hang)) as vendor:
             env = own.env(vendor, protocol, CONNECTOR_DRAIN_BUDGET="100ms", **SLOW)
-            with own.watch() as watch:
+            with own.watch(letters=False) as watch:
                 async with Connector(env, tmp_path) as first:
                     await own.settled()
-                    own.produce(300)
+                    own.produce_next(300)
                     await until(lambda: len(hang.batches) == 8, 30, "eight requests without an answer")
                     moved = await asyncio.to_thread(visit, kafka, own.group, own.topic, protocol)
 
                     async def back() -> bool:
-                        return len(await owned(first)) == PARTITIONS
+                        return len(await owned(first)) == own.partitions
 
                     await until(back, 30, "the partitions back")
                     before = own.commits()
                     lost, owed = hang.open_in(moved), hang.owed(moved, before)
                     hang.late.set()
-                    own.produce(1000)
+                    own.produce_next(1000)
                     await own.settled()
                     assert await first.total("connector_stale_marks_total") == lost
                     await assert_pages_tell_no_secret(first)
@@ -248,7 +248,7 @@ def test_a_partition_that_comes_back_at_once_is_not_marked_by_answers_of_before(
         print(f"{protocol}: seen {gone['timestamp']} to {back_at['timestamp']}, {len(owed)} repeated, {lost} late")
         assert len(moved) == 3 and lost > 0
         assert repeated(own.ledger) == owed
-        own.assert_sound(watch, first)
+        own.assert_delivered(watch, first)
 
     asyncio.run(run())
 
@@ -259,17 +259,17 @@ def test_a_retention_that_passed_the_commits_halts_that_partition_until_told_to_
     kafka_cluster: Kafka, tmp_path: Path, protocol: str, resume: str
 ) -> None:
     async def run() -> None:
-        own = OwnTopic(kafka_cluster.bootstrap)
+        own = on_broker(kafka_cluster.bootstrap, 6)
         ledger, at = own.ledger, (own.topic, 2)
-        own.produce(1200)
+        own.produce_next(1200)
         async with Vendor(segment(ledger)) as vendor:
             env = own.env(vendor, protocol)
-            with own.watch() as watch:
+            with own.watch(letters=False) as watch:
                 async with Connector(env, tmp_path) as first:
                     await own.settled()
                     assert await first.terminate() == 0
                 stood = own.commits()[at]
-                own.produce(1200)
+                own.produce_next(1200)
                 unread = {one for one, entry in ledger.entries.items() if entry.place[1] == 2} - ledger.delivered
                 deleted = {one for one in unread if ledger.entries[one].place[2] < stood + 50}
                 assert len(deleted) == 50 < len(unread)
@@ -287,7 +287,7 @@ def test_a_retention_that_passed_the_commits_halts_that_partition_until_told_to_
                 ledger.forget(gone)
                 async with Connector({**env, "CONNECTOR_ON_OUT_OF_RANGE": resume}, tmp_path) as third:
                     await until(lambda: told(third, "committed offset out of range, moved"), 30, "the way on")
-                    own.produce(600)
+                    own.produce_next(600)
                     await own.settled()
                     assert await third.failing() == {}
                     await assert_pages_tell_no_secret(third)
@@ -295,6 +295,6 @@ def test_a_retention_that_passed_the_commits_halts_that_partition_until_told_to_
         moved = told(third, "committed offset out of range, moved")
         assert [(line["offset"], line["lost"]) for line in moved] == [(stood, len(gone))]
         assert ledger.duplicates == 0
-        own.assert_sound(watch, first, second, third, gone=gone)
+        own.assert_delivered(watch, first, second, third, gone=gone)
 
     asyncio.run(run())

@@ -12,8 +12,8 @@ from tests.doubles.vendor import Reply, Vendor
 from tests.integration.events import confluent_heads
 from tests.integration.invariants import assert_pages_tell_no_secret, repeated
 from tests.integration.oracle import committed, create_topics, segment
-from tests.integration.own_topic import OwnTopic
 from tests.integration.process import Connector, named, segment_env, until
+from tests.integration.trial import on_broker
 
 pytestmark = pytest.mark.slow
 
@@ -32,8 +32,8 @@ def test_a_hundred_thousand_records_survive_failures_a_kill_and_a_stop(
 ) -> None:
     async def run() -> None:
         chance = random.Random(11)
-        own = OwnTopic(kafka, confluent_heads(registry, named("large")))
-        await asyncio.to_thread(own.produce, RECORDS)
+        own = on_broker(kafka, 6, confluent_heads(registry, named("large")))
+        await asyncio.to_thread(own.produce_next, RECORDS)
         ledger = own.ledger
         script = segment(ledger, lambda *_: Reply(503) if chance.random() < 0.2 else None)
 
@@ -42,7 +42,7 @@ def test_a_hundred_thousand_records_survive_failures_a_kill_and_a_stop(
             return Connector(own.env(vendor, **more), tmp_path)
 
         async with Vendor(script) as vendor:
-            with own.watch() as watch:
+            with own.watch(letters=False) as watch:
                 killed, stopped, last = replica(vendor), replica(vendor), replica(vendor)
                 async with killed:
                     await until(lambda: len(ledger.accepted) > RECORDS // 4, 90, "a quarter delivered")
@@ -61,7 +61,7 @@ def test_a_hundred_thousand_records_survive_failures_a_kill_and_a_stop(
                     assert await last.terminate() == 0
         print(f"{len(vendor.received)} requests; {ledger.duplicates} records twice")
         assert repeated(ledger) == owed, "the kill repeats what it had not committed, and the stop nothing"
-        own.assert_sound(watch, killed, stopped, last)
+        own.assert_delivered(watch, killed, stopped, last)
 
     asyncio.run(run())
 
@@ -70,11 +70,11 @@ def test_an_idle_connector_uses_less_than_a_fiftieth_of_a_core_and_starts_within
     kafka: str, tmp_path: Path
 ) -> None:
     async def run() -> None:
-        own = OwnTopic(kafka)
+        own = on_broker(kafka, 6)
         first_s: list[float] = []
         async with Vendor(segment(own.ledger)) as vendor:
             for _ in range(3):
-                own.produce(10)
+                own.produce_next(10)
                 async with Connector(own.env(vendor), tmp_path) as connector:
                     await until(lambda: not own.ledger.missing(), 30, "the records delivered")
                     first_s.append(time.monotonic() - connector.started_s)
@@ -95,8 +95,8 @@ def test_an_idle_connector_uses_less_than_a_fiftieth_of_a_core_and_starts_within
 
 def test_what_a_topic_held_before_is_found_again_by_a_group_of_its_own(kafka: str, tmp_path: Path) -> None:
     async def run() -> None:
-        own = OwnTopic(kafka)
-        own.produce(500)
+        own = on_broker(kafka, 6)
+        own.produce_next(500)
         other = named("other")
         create_topics(kafka, f"{other}.letters.segment")
         async with Vendor(segment(own.ledger)) as vendor:

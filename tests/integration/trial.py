@@ -1,7 +1,9 @@
 """A topic with its ledger, its dead letters and what must hold of them."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -14,19 +16,34 @@ from tests.integration.process import Connector, named, segment_env, until
 
 
 class Trial:
-    """Names of its own on a cluster; `on_mock` and `on_broker` make the topics too."""
+    """Names of its own on a cluster; `on_mock` and `on_broker` make the topics too.
 
-    def __init__(self, bootstrap: str, partitions: int = 4) -> None:
+    `source` is an endless row of good records over 500 keys, for those who need no other ones.
+    """
+
+    def __init__(self, bootstrap: str, partitions: int = 4, heads: Mapping[str, bytes] | None = None) -> None:
         self.bootstrap = bootstrap
         self.partitions = partitions
         self.topic = named("events")
         self.letters_topic = f"{self.topic}.letters.segment"
         self.group = f"{self.topic}.segment"
         self.ledger = Ledger()
+        self.source = mixed(1_000_000, keys=500, name=self.topic, heads=heads)
         self._made = 0
 
-    def env(self, vendor: Vendor, **more: str) -> dict[str, str]:
-        return segment_env(self.bootstrap, vendor.url, self.topic, group=self.topic, **more)
+    def env(self, vendor: Vendor, protocol: str = "classic", **more: str) -> dict[str, str]:
+        return segment_env(self.bootstrap, vendor.url, self.topic, group=self.topic, protocol=protocol, **more)
+
+    def produce_next(self, count: int) -> None:
+        """Produce so many of the source, while nobody needs this loop."""
+        self.ledger.produce(self.bootstrap, self.topic, islice(self.source, count))
+
+    def paced(self, stop: threading.Event) -> Iterator[Made]:
+        """Hand out some 900 of the source a second until told to stop."""
+        for made in self.source:
+            yield made
+            if stop.wait(0.001):
+                return
 
     async def produce(self, records: Iterable[Made], partition: int | None = None) -> None:
         # In threads, all of these: the vendor answers on this loop.
@@ -48,9 +65,9 @@ class Trial:
         await self.produce(records, partition)
         return {one.id for one in records}
 
-    def watch(self) -> Watch:
-        """Watch the commits; the topic of letters must be there."""
-        return Watch(self.bootstrap, self.group, self.topic, self.ledger, self.letters_topic)
+    def watch(self, *, letters: bool = True) -> Watch:
+        """Watch the commits; with `letters` where some may be written, the topic of which must be there."""
+        return Watch(self.bootstrap, self.group, self.topic, self.ledger, self.letters_topic if letters else "")
 
     def letters(self) -> list[Letter]:
         return letters(self.bootstrap, self.letters_topic)
@@ -71,6 +88,10 @@ class Trial:
         """What was delivered and a successor must send again."""
         resolved = said_resolved(self.bootstrap, self.group, self.topic, self.partitions)
         return above(self.ledger, self.commits(), resolved)
+
+    def partition(self, identifier: str) -> int:
+        """Where a record sits."""
+        return self.ledger.entries[identifier].place[1]
 
     def placed(self, since: int) -> set[int]:
         """The partitions of what was delivered after the first so many; of some the ack may still be on its way."""
@@ -95,6 +116,11 @@ class Trial:
         wanted = set(ids)
         await until(lambda: wanted <= self.ledger.delivered, within_s, f"{len(wanted)} records delivered")
 
+    def assert_delivered(self, watch: Watch, *connectors: Connector, gone: Collection[str] = ()) -> None:
+        """Assert the invariants, and that nothing became a letter; `gone` are ids that Kafka itself no longer had."""
+        assert self.letters() == []
+        assert_sound(self.ledger, watch, *connectors, gone=gone)
+
     def assert_sound(self, watch: Watch, *connectors: Connector) -> None:
         """Assert the invariants, and one letter for a record at most."""
         self.assert_conserved(watch, *connectors)
@@ -115,8 +141,8 @@ def on_mock(mock: MockCluster) -> Trial:
     return trial
 
 
-def on_broker(kafka: str, partitions: int = 4) -> Trial:
-    trial = Trial(kafka, partitions)
+def on_broker(kafka: str, partitions: int = 4, heads: Mapping[str, bytes] | None = None) -> Trial:
+    trial = Trial(kafka, partitions, heads)
     create_topics(kafka, trial.topic, trial.letters_topic, partitions=partitions)
     return trial
 
