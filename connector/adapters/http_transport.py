@@ -12,6 +12,8 @@ import ssl
 import sys
 import weakref
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
+from typing import Any
 
 import aiohttp
 import httpx
@@ -25,6 +27,7 @@ from msgspec import Struct
 from multidict import CIMultiDict
 from yarl import URL
 
+from connector.adapters.keep_alive import KeepAlive
 from connector.errors import Ambiguous, ConnectorError, NotSent, SetupFailed
 
 PROGRESS = "connector.progress"
@@ -50,13 +53,21 @@ class HttpOptions(Struct, frozen=True):
 
 
 class Progress:
-    """How far one request came; a transport that does not report counts as having sent it."""
+    """How far one request came; a transport that does not report counts as having sent it.
 
-    __slots__ = ("left", "queued")
+    `connected` says that a connection was made for it.
+    """
+
+    __slots__ = ("connected", "left", "queued")
 
     def __init__(self) -> None:
+        self.connected = False
         self.left = True
         self.queued = False
+
+
+# The request for which this task makes a connection.
+_connecting: ContextVar[Progress] = ContextVar("connecting")
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
@@ -66,13 +77,19 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._proxy = options.proxy
         self._free = asyncio.Semaphore(options.max_connections)
-        self._session = aiohttp.ClientSession(
+        self._hosts = KeepAlive()
+        self._trusted = _tls(options.ca_file)
+        self._session = self._make(options, keepalive_timeout=_KEEP_ALIVE_S)
+        self._single = self._make(options, force_close=True)
+
+    def _make(self, options: HttpOptions, **keeping: Any) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=0,  # the semaphore above is the limit: it tells waiting for a connection from making one
+                limit=0,  # the semaphore is the limit: it tells waiting for a connection from making one
                 ttl_dns_cache=_DNS_TTL_S,
-                keepalive_timeout=_KEEP_ALIVE_S,
-                ssl=_tls(options.ca_file),
+                ssl=self._trusted,
                 socket_factory=self._socket,
+                **keeping,
             ),
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=options.connect_timeout_s, sock_read=options.read_timeout_s
@@ -110,9 +127,12 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     async def _attempt(self, request: httpx.Request, body: bytes, progress: Progress) -> aiohttp.ClientResponse:
         payload = _WatchedBody(body, progress) if body else None
         # Nothing shows when a request without a body is written, so it counts as sent from the start.
-        progress.left = payload is None
+        progress.left, progress.connected = payload is None, False
+        _connecting.set(progress)
+        host, now_s = request.url.netloc.decode(), asyncio.get_running_loop().time()
+        session = self._session if self._hosts.trusted(host, now_s) else self._single
         try:
-            reply = await self._session.request(
+            reply = await session.request(
                 request.method,
                 URL(str(request.url), encoded=True),
                 headers=CIMultiDict((name.decode(), value.decode()) for name, value in request.headers.raw),
@@ -120,7 +140,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 allow_redirects=False,
             )
         except (aiohttp.ClientError, ValueError) as error:
-            raise _translated(error, progress.left, bool(self._proxy)) from None
+            told = _translated(error, progress.left, bool(self._proxy))
+            if not progress.connected and isinstance(told, NotSent | Ambiguous) and told.kind == "reset":
+                self._hosts.hung_up(host, now_s)
+            raise told from None
+        self._hosts.answered(host, reused=not progress.connected)
         if not progress.left:
             # What was read is the rest of an earlier exchange on this connection, no answer to this request.
             reply.close()
@@ -136,12 +160,15 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._session.close()
+        await self._single.close()
 
     def _socket(self, address: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, _ = address
         sock = socket.socket(family, kind, protocol)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sockets.add(sock)
+        if (progress := _connecting.get(None)) is not None:
+            progress.connected = True
         return sock
 
 

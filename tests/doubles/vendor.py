@@ -221,7 +221,8 @@ class _Connection(asyncio.Protocol):
         if how == "close":
             self._transport.close()
         elif how == "reset":
-            sock = self._transport.get_extra_info("socket")
+            closing = self._transport.is_closing()
+            sock = None if closing else self._transport.get_extra_info("socket")
             if sock is not None and sock.fileno() >= 0:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self._transport.abort()

@@ -14,6 +14,7 @@ import uvloop
 
 from connector.adapters.http_client import USER_AGENT, HttpClient
 from connector.adapters.http_transport import HttpOptions
+from connector.adapters.keep_alive import MOST_HANGUPS
 from connector.domain.exchange import REPLY_BYTES, HttpRequest, HttpResponse
 from connector.errors import Ambiguous, ConnectorError, NotSent, SetupFailed
 from tests.doubles.vendor import NEVER, Reply, Request, Vendor
@@ -479,6 +480,27 @@ def test_a_vendor_that_closes_after_each_reply_costs_no_request(run: Run, header
                 assert isinstance(await attempt(client, vendor.url), HttpResponse)
             await client.close()
         assert len(vendor.received) == 50
+
+    run(main())
+
+
+def test_a_vendor_whose_close_crosses_with_the_next_request_is_soon_asked_on_new_connections(run: Run) -> None:
+    served: set[int] = set()
+
+    def closing(request: Request) -> Reply:
+        if request.connection in served:
+            return Reply(cut_at=0, then="close")
+        served.add(request.connection)
+        return ok(request)
+
+    async def main() -> None:
+        client = HttpClient(DIRECT)
+        async with Vendor(closing) as vendor:
+            results = [await attempt(client, vendor.url) for _ in range(50)]
+            await client.close()
+        crossed = [says(one) for one in results if not isinstance(one, HttpResponse)]
+        assert crossed == [(Ambiguous, "reset")] * MOST_HANGUPS
+        assert isinstance(results[-1], HttpResponse)
 
     run(main())
 
