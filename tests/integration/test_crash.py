@@ -171,6 +171,7 @@ def test_sigterm_while_the_vendor_asks_to_wait_leaves_the_rest_to_the_next_start
     asyncio.run(run())
 
 
+@pytest.mark.shows("C6")
 @both
 def test_sigterm_while_a_request_hangs_has_nothing_but_that_request_sent_again(
     kafka: str, tmp_path: Path, protocol: str

@@ -484,6 +484,7 @@ def test_a_vendor_that_closes_after_each_reply_costs_no_request(run: Run, header
     run(main())
 
 
+@pytest.mark.shows("V21")
 def test_a_vendor_whose_close_crosses_with_the_next_request_is_soon_asked_on_new_connections(run: Run) -> None:
     served: set[int] = set()
 
