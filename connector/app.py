@@ -36,6 +36,9 @@ from connector.settings import ConnectorSettings, DeliverySettings, RegistrySett
 from connector.sinks.contract import Preferences, Sink
 from connector.sinks.registry import create_sinks, settings_names
 
+# Far below what any topic takes: a batch of so many bytes is never too large for what it holds together.
+TOLD_TOGETHER_BYTES = 64 << 10
+
 log = structlog.get_logger(__name__)
 
 
@@ -124,6 +127,8 @@ class Process:
         """Make the flow of one sink; without `max_age` no record is too old, as a replay wants it."""
         producer = KafkaProducer(self.plan.settings.kafka)
         self.producers.append(producer)
+        teller = KafkaProducer(self.plan.settings.kafka, batch_bytes=TOLD_TOGETHER_BYTES) if own_topics(sink) else None
+        self.producers += [teller] if teller else []
         outside = Outside(
             decoder=self.decoder,
             http=self.http,
@@ -134,6 +139,7 @@ class Process:
             shelf=self.shelf,
             open_store=lambda lookup: open_store(lookup.address),
             registrar=self.registry,
+            teller=teller,
         )
         delivery = self.plan.settings.delivery[sink.name]
         options = flow_options(sink.name, delivery, self.plan.settings.connector, max_age=max_age)

@@ -39,17 +39,18 @@ class KafkaProducer:
         properties: Properties,
         *,
         message_timeout_s: float = 30.0,
+        batch_bytes: int | None = None,
         client: Callable[[dict[str, Any]], Producer] = _client,
     ) -> None:
         self._client = client
         self._settings: dict[str, Any] = {
-            "client.id": "connector-dead-letters",
+            "client.id": "connector-dead-letters" if batch_bytes is None else "connector-topics",
             "compression.type": "lz4",
             **properties,
             "acks": "all",
             "enable.idempotence": True,
             # A batch over the topic's limit fails as a whole: alone, only what is too large itself is found so.
-            "batch.num.messages": 1,
+            **({"batch.num.messages": 1} if batch_bytes is None else {"batch.size": batch_bytes, "linger.ms": 5}),
             "message.timeout.ms": round(message_timeout_s * 1000),
         }
         self._producer: Producer | None = None

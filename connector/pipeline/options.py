@@ -52,6 +52,7 @@ class Outside(Struct, frozen=True):
     """What a flow uses but does not own.
 
     `reload` makes the sink anew from its settings and secret files; `shelf` keeps feeds over a restart, where one is.
+    `teller` writes to topics of ours, where a sink has any; letters go by `producer`, each alone.
     """
 
     decoder: Decode
@@ -63,3 +64,4 @@ class Outside(Struct, frozen=True):
     shelf: Shelf | None = None
     open_store: OpenStore | None = None
     registrar: Registrar | None = None
+    teller: Producer | None = None
