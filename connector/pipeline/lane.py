@@ -47,6 +47,7 @@ class Lane:
         self._held_up = False
         self._waiting: asyncio.Future[None] | None = None
         self._woken = False
+        self._parked_last = False
 
     def take(self, arrivals: Sequence[Arrival], until_s: float) -> None:
         """Take records in and translate them at once, until that time: an event takes several times the memory of its
@@ -73,11 +74,12 @@ class Lane:
             self._woken = False
             held_up_s = await self._translate()
             flight, wait_s = self._turn.next()
-            if len(self._asking.asides) and (flight is None or _parked(flight)):
+            if len(self._asking.asides) and (flight is None or (_parked(flight) and self._parked_last)):
                 question, asks_s = self._asking.next()
                 wait_s = min(wait_s, asks_s)
                 flight = question if flight is None or (question and not _parked(question)) else flight
             if flight is not None:
+                self._parked_last = _parked(flight)
                 await self._send(flight)
             elif not self._woken:
                 await self._sleep(min(wait_s, held_up_s))
