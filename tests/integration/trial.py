@@ -11,7 +11,17 @@ from tests.doubles.kafka import MockCluster
 from tests.doubles.vendor import Vendor
 from tests.integration.events import KINDS, Made, mixed
 from tests.integration.invariants import above, assert_sound
-from tests.integration.oracle import Ledger, Letter, Watch, committed, create_topics, letters, origin_of, said_resolved
+from tests.integration.oracle import (
+    Ledger,
+    Letter,
+    Place,
+    Watch,
+    committed,
+    create_topics,
+    letters,
+    origin_of,
+    said_resolved,
+)
 from tests.integration.process import Connector, named, segment_env, until
 
 
@@ -86,8 +96,11 @@ class Trial:
 
     def owed(self) -> set[str]:
         """What was delivered and a successor must send again."""
-        resolved = said_resolved(self.bootstrap, self.group, self.topic, self.partitions)
-        return above(self.ledger, self.commits(), resolved)
+        return above(self.ledger, self.commits(), self.said_resolved())
+
+    def said_resolved(self) -> set[Place]:
+        """Where the commits say of offsets above them that they are resolved."""
+        return said_resolved(self.bootstrap, self.group, self.topic, self.partitions)
 
     def partition(self, identifier: str) -> int:
         """Where a record sits."""
