@@ -58,7 +58,8 @@ class Desk:
         self.gates = self._make_gates(
             [*sink.endpoints.values(), *(lookup.endpoint for lookup in self.lookups.asked.values())]
         )
-        self.ahead = TRANSLATED_AHEAD * max(full(endpoint.limits) for endpoint in sink.endpoints.values())
+        self.plenty = max(full(endpoint.limits) for endpoint in sink.endpoints.values())
+        self.ahead = TRANSLATED_AHEAD * self.plenty
 
     @property
     def stopped(self) -> bool:

@@ -128,9 +128,9 @@ class Flow:
         await self._drain_polling(consumer)
 
     async def _until_wanted(self) -> None:
-        """Wait a little while no lane is short of records: more of them take memory and arrive no sooner."""
+        """Wait a little while each lane has its next batch: more records take memory and arrive no sooner."""
         for _ in range(MOST_LOOKS):
-            if self._stopping or any(lane.waiting < self.desk.ahead for lane in self.lanes):
+            if self._stopping or any(lane.waiting < self.desk.plenty for lane in self.lanes):
                 return
             await asyncio.sleep(LOOK_S)
 
