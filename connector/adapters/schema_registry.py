@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from json import JSONDecodeError, loads
 from pathlib import Path
 from typing import Any, Protocol
@@ -109,30 +110,25 @@ class SchemaRegistry:
         Raises: SchemaUnavailable, SchemaRefused.
         """
         wanted = Schema(schema, "AVRO")
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                try:
-                    found = (await self._client.lookup_schema(subject, wanted)).schema_id
-                except SchemaRegistryError as error:
-                    if error.http_status_code != 404:
-                        raise
-                    found = await self._client.register_schema(subject, wanted)
-        except SchemaRegistryError as error:
-            if error.http_status_code in _REFUSALS:
+        async with self._asking("id"):
+            try:
+                found = await self._id_of(subject, wanted)
+            except SchemaRegistryError as error:
+                if error.http_status_code not in _REFUSALS:
+                    raise
                 reason = f"the registry answered {error.http_status_code} to the schema of {subject}"
                 raise SchemaRefused(reason) from None
-            raise SchemaUnavailable(f"the registry answered {error.http_status_code}") from None
-        except TimeoutError:
-            raise SchemaUnavailable(f"the registry did not answer within {self._timeout_s:g} s") from None
-        except OAuthTokenError:
-            raise SchemaUnavailable("no token for the registry") from None
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            raise SchemaUnavailable(f"the registry cannot be reached ({type(error).__name__})") from None
-        except (ValueError, TypeError, LookupError, AttributeError):
-            raise SchemaUnavailable("the registry's answer is no id") from None
         if not isinstance(found, int):
             raise SchemaUnavailable("the registry's answer is no id")
         return found
+
+    async def _id_of(self, subject: str, wanted: Schema) -> int | None:
+        try:
+            return (await self._client.lookup_schema(subject, wanted)).schema_id
+        except SchemaRegistryError as error:
+            if error.http_status_code != 404:
+                raise
+        return await self._client.register_schema(subject, wanted)
 
     async def revalidate(self) -> int:
         """Compare what came from the disk with the registry and return how many ids still wait for it.
@@ -154,15 +150,24 @@ class SchemaRegistry:
         await self._client.aclose()
 
     async def _ask(self, schema_id: int) -> tuple[str, ...]:
+        async with self._asking("schema"):
+            # The client keeps what it read for ever, which would confirm a schema by itself.
+            await self._client.clear_caches()
+            try:
+                schema = await self._client.get_schema(schema_id)
+            except SchemaRegistryError as error:
+                if error.http_status_code == 404 and error.error_code == _UNKNOWN_ID:
+                    raise SchemaMissing(f"the registry knows no schema {schema_id}") from None
+                raise
+            return await self._with_references(schema)
+
+    @asynccontextmanager
+    async def _asking(self, wanted: str) -> AsyncIterator[None]:
+        """Bound what is asked in time, and translate what came in place of the `wanted`. Raises: SchemaUnavailable."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                # The client keeps what it read for ever, which would confirm a schema by itself.
-                await self._client.clear_caches()
-                schema = await self._client.get_schema(schema_id)
-                return await self._with_references(schema)
+                yield
         except SchemaRegistryError as error:
-            if error.http_status_code == 404 and error.error_code == _UNKNOWN_ID:
-                raise SchemaMissing(f"the registry knows no schema {schema_id}") from None
             raise SchemaUnavailable(f"the registry answered {error.http_status_code}") from None
         except TimeoutError:
             raise SchemaUnavailable(f"the registry did not answer within {self._timeout_s:g} s") from None
@@ -172,7 +177,7 @@ class SchemaRegistry:
             raise SchemaUnavailable(f"the registry cannot be reached ({type(error).__name__})") from None
         except (ValueError, TypeError, LookupError, AttributeError):
             # The client indexes into whatever JSON it got.
-            raise SchemaUnavailable("the registry's answer is no schema") from None
+            raise SchemaUnavailable(f"the registry's answer is no {wanted}") from None
 
     async def _with_references(self, schema: Schema) -> tuple[str, ...]:
         """Collect the schemas this one refers to, then itself: a name stands before its use, once."""
