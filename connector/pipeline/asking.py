@@ -39,7 +39,7 @@ class Asking:
         """Whether records should be translated now; not while a question may be asked, or too many wait for that."""
         if not len(self.asides):
             return True
-        waiting = sum(1 for aside in self.asides if aside.batch.parked_since_s is None)
+        waiting = sum(1 for aside in self.asides if not aside.batch.parked)
         return waiting < MOST_WAITING and not self.turn.ready()
 
     def holds(self, arrival: Arrival) -> bool:

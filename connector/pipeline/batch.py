@@ -67,6 +67,10 @@ class Batch(Struct, frozen=True, eq=False, dict=True):
         return self.endpoint.name, self.bundles[0][0].payload.group
 
     @property
+    def parked(self) -> bool:
+        return self.parked_since_s is not None
+
+    @property
     def tried(self) -> int:
         """How often it failed, in whatever way."""
         return self.failures + self.faults

@@ -142,17 +142,17 @@ def _retry(
     reason = wait[0].reason
     due_s = now.s + _wait_s(failing, wait, now, policy)
     if not now.healthy or limited or not (batch.suspect or failing.failures >= FAILURES_TO_SUSPECT):
-        if batch.parked_since_s is not None:
+        if batch.parked:
             failing = replace(failing, failing_since_s=now.s)
         # What goes on failing lets the lane try other content, which alone can tell whether the vendor is to blame.
-        blocks = whole and batch.parked_since_s is None and failing.failures < FAILURES_TO_SUSPECT
+        blocks = whole and not batch.parked and failing.failures < FAILURES_TO_SUSPECT
         return [Again(failing, due_s, blocks=blocks, reason=reason)], ""
     if failing.count > 1:
         due_s = now.s + delay_s(1, now.chance, first_s=policy.retry_first_s, longest_s=policy.retry_longest_s)
         parts = halves(replace(failing, suspect=True, failures=0, failing_since_s=now.s), by_bytes=False)
         return [Again(part, due_s, blocks=False, reason=reason) for part in parts], "poison"
     parked = replace(failing, suspect=True, failing_since_s=now.s, parked_since_s=now.s)
-    if batch.parked_since_s is not None:
+    if batch.parked:
         parked_for_s = batch.parked_for_s + now.s - (batch.failing_since_s or now.s)
         waited = batch.crowds or parked_for_s >= (policy.park_s or float("inf"))
         if waited and failing.failures >= FAILURES_TO_SUSPECT:

@@ -74,12 +74,12 @@ class Lane:
             self._woken = False
             held_up_s = await self._translate()
             flight, wait_s = self._turn.next()
-            if len(self._asking.asides) and (flight is None or (_parked(flight) and self._parked_last)):
+            if len(self._asking.asides) and (flight is None or (flight.batch.parked and self._parked_last)):
                 question, asks_s = self._asking.next()
                 wait_s = min(wait_s, asks_s)
-                flight = question if flight is None or (question and not _parked(question)) else flight
+                flight = question if flight is None or (question and not question.batch.parked) else flight
             if flight is not None:
-                self._parked_last = _parked(flight)
+                self._parked_last = flight.batch.parked
                 await self._send(flight)
             elif not self._woken:
                 await self._sleep(min(wait_s, held_up_s))
@@ -260,11 +260,7 @@ class Lane:
     def parked(self) -> Iterator[Aside]:
         """Singles that wait with their key, oldest first."""
         both = chain(self._asides, self._asking.asides)
-        return (aside for aside in both if aside.batch.parked_since_s is not None)
-
-
-def _parked(flight: Flight) -> bool:
-    return flight.batch.parked_since_s is not None
+        return (aside for aside in both if aside.batch.parked)
 
 
 def _keep(queue: deque[T], wanted: Callable[[T], bool]) -> None:

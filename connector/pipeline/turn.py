@@ -50,7 +50,7 @@ class Turn:
         if flight is None:
             return None, wait_s
         batch = self._timely(flight)
-        self._parked_last = flight.batch.parked_since_s is not None
+        self._parked_last = flight.batch.parked
         return (None, 0.0) if batch is None else (Flight(batch, flight.aside, self._riders(batch, flight.aside)), 0.0)
 
     def ready(self) -> bool:
@@ -101,7 +101,7 @@ class Turn:
                 if due_s <= 0.0:
                     if gate.probes(batch.setup):
                         probes.append(aside)
-                    elif batch.parked_since_s is not None:
+                    elif batch.parked:
                         parked.append(aside)
                     else:
                         return Flight(batch, aside), 0.0
@@ -132,7 +132,7 @@ class Turn:
 
     def _yields(self, flight: Flight) -> bool:
         """Whether it is another parked one, so that what is new has its turn between the two."""
-        return self._parked_last and flight.batch.parked_since_s is not None and self._linger_s() <= 0.0
+        return self._parked_last and flight.batch.parked and self._linger_s() <= 0.0
 
     def _riders(self, batch: Batch, own: Aside | None) -> tuple[Aside, ...]:
         """Choose parked ones that go with a batch, where its reply judges each item."""
@@ -181,7 +181,7 @@ class Turn:
         """How long the first delivery of the queue may still wait for company."""
         first = self._queue[0]
         limits = self._desk.sink.endpoints[first.payload.endpoint].limits
-        if self.draining or len(self._queue) >= min(full(limits), self._desk.ahead):
+        if self.draining or len(self._queue) >= full(limits):
             return 0.0
         if sum([len(delivery.payload.body) for delivery in self._queue]) >= limits.request_bytes:
             return 0.0
