@@ -81,10 +81,12 @@ class ListConsumer:
         unreadable, self.unreadable = self.unreadable, {}
         return Polled(ready, unreadable=unreadable)
 
-    async def revoke(self, partition: Partition) -> None:
-        """Take a partition away, as a rebalance does."""
+    async def revoke(self, partition: Partition) -> float:
+        """Take a partition away, as a rebalance does; return how long its owner held that up."""
+        began_s = asyncio.get_running_loop().time()
         self._held.discard(partition)
         self._store(await self._owner.revoked([partition]))
+        return asyncio.get_running_loop().time() - began_s
 
     async def lose(self, partition: Partition) -> None:
         self._held.discard(partition)

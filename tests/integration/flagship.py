@@ -42,6 +42,13 @@ class Stage:
         self.sandbox = Sandbox([vendor or Flagship()], Script(parse_faults(faults)), self._took)
         self._made = 0
 
+    async def __aenter__(self) -> "Stage":
+        await self.sandbox.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.sandbox.stop()
+
     def _took(self, vendor: str, items: Iterable[Item]) -> None:
         for item in items:
             body = json.loads(item.body)

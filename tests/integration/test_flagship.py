@@ -19,9 +19,7 @@ def test_decisions_follow_a_file_that_changes_in_mid_stream_and_panic_stops_ever
     kafka: str, tmp_path: Path
 ) -> None:
     async def run() -> None:
-        stage = Stage(kafka, tmp_path)
-        await stage.sandbox.start()
-        try:
+        async with Stage(kafka, tmp_path) as stage:
             await stage.publish(file(100, 0), polled=False)
             visitors = [f"visitor-{number}" for number in range(100)]
             async with stage.connector(CONNECTOR_FEED_DIR=str(tmp_path / "feeds")) as connector:
@@ -48,10 +46,7 @@ def test_decisions_follow_a_file_that_changes_in_mid_stream_and_panic_stops_ever
                 await stage.settled()
                 assert sorted(stage.taken) == sorted((visitor, "cb") for visitor in visitors)
                 assert await connector.terminate() == 0
-            await stage.sandbox.stop()
-            assert (tmp_path / "feeds" / f"bucketing-{ENV_ID}.feed").exists()
-        finally:
-            await stage.sandbox.stop()
+        assert (tmp_path / "feeds" / f"bucketing-{ENV_ID}.feed").exists()
 
     asyncio.run(run())
 
@@ -64,9 +59,7 @@ def test_a_visitor_keeps_their_variation_over_a_crash_and_another_file(
     url = server.url if server else f"sqlite:///{tmp_path}/kept/visitors.db"
 
     async def run() -> None:
-        stage = Stage(kafka, tmp_path)
-        await stage.sandbox.start()
-        try:
+        async with Stage(kafka, tmp_path) as stage:
             visitors = [f"visitor-{number}" for number in range(200)]
             await stage.publish(file(50, 50), polled=False)
             # A request at a time and few items in it, so that the crash comes in the middle.
@@ -93,8 +86,6 @@ def test_a_visitor_keeps_their_variation_over_a_crash_and_another_file(
             assert {visitor for visitor, _ in met} == set(visitors)
             assert len(met) == len(visitors), "no visitor met two variations"
             assert all((visitor, variation) in met for visitor, variation in before.items())
-        finally:
-            await stage.sandbox.stop()
 
     asyncio.run(run())
 
@@ -108,9 +99,7 @@ def test_a_visitor_whom_the_api_fails_stops_nobody_else_and_nothing_is_lost_over
     async def run() -> None:
         vendor = Moody()
         vendor.moods = {"visitor-3": Answer(500), "visitor-5": Answer(400)}
-        stage = Stage(kafka, tmp_path, vendor, f"flagship/v2/{ENV_ID}/campaigns/:hang@0.03")
-        await stage.sandbox.start()
-        try:
+        async with Stage(kafka, tmp_path, vendor, f"flagship/v2/{ENV_ID}/campaigns/:hang@0.03") as stage:
             await stage.publish(file(100, 0), polled=False)
             visitors = [f"visitor-{number}" for number in range(150)]
             async with stage.connector(**API, CONNECTOR_MAX_AHEAD="100", FLAGSHIP_BATCH_SIZE="5") as first:
@@ -131,8 +120,6 @@ def test_a_visitor_whom_the_api_fails_stops_nobody_else_and_nothing_is_lost_over
             assert await stage.reasons() == {"visitor-3": "exhausted", "visitor-5": "refused"}
             decided = {*visitors, *(f"late-{number + 1}" for number in range(late))} - {"visitor-3", "visitor-5"}
             assert set(stage.taken) == {(visitor, "cb") for visitor in decided}
-        finally:
-            await stage.sandbox.stop()
 
     asyncio.run(run())
 
@@ -142,9 +129,7 @@ def test_questions_wait_as_the_api_asks_and_for_a_key_that_is_mended_while_hits_
 ) -> None:
     async def run() -> None:
         vendor = Moody()
-        stage = Stage(kafka, tmp_path, vendor)
-        await stage.sandbox.start()
-        try:
+        async with Stage(kafka, tmp_path, vendor) as stage:
             await stage.publish(file(100, 0), polled=False)
             async with stage.connector(**API) as connector:
                 vendor.moods[""] = Answer(429, headers={"Retry-After": "3"})
@@ -181,8 +166,6 @@ def test_questions_wait_as_the_api_asks_and_for_a_key_that_is_mended_while_hits_
                 assert await connector.total("connector_records_skipped_total", 'reason="panic"') == 21
                 assert stage.taken == []
                 assert await connector.terminate() == 0
-        finally:
-            await stage.sandbox.stop()
 
     asyncio.run(run())
 
@@ -191,9 +174,7 @@ def test_a_large_file_is_read_whole_and_one_over_its_limit_is_an_error_of_readin
     kafka: str, tmp_path: Path
 ) -> None:
     async def run() -> None:
-        stage = Stage(kafka, tmp_path)
-        await stage.sandbox.start()
-        try:
+        async with Stage(kafka, tmp_path) as stage:
             large = file(100, 0)
             large["campaigns"][0]["name"] = "n" * 3_000_000
             await stage.publish(large, polled=False)
@@ -209,7 +190,5 @@ def test_a_large_file_is_read_whole_and_one_over_its_limit_is_an_error_of_readin
                 await stage.settled()
                 assert stage.taken == [("visitor", "cb")]
                 assert await connector.terminate() == 0
-        finally:
-            await stage.sandbox.stop()
 
     asyncio.run(run())

@@ -63,12 +63,10 @@ def test_every_decision_is_told_once_at_least_over_a_crash_and_before_its_offset
     kafka: str, registry: str, tmp_path: Path, mode: str
 ) -> None:
     async def run() -> None:
-        stage = Stage(kafka, tmp_path, Moody())
-        topic = f"{stage.topic}.decided"
-        create_topics(kafka, topic, partitions=2)
-        more = {"FLAGSHIP_DECISIONS_TOPIC": topic, "SCHEMA_REGISTRY_URL": registry, "FLAGSHIP_MODE": mode}
-        await stage.sandbox.start()
-        try:
+        async with Stage(kafka, tmp_path, Moody()) as stage:
+            topic = f"{stage.topic}.decided"
+            create_topics(kafka, topic, partitions=2)
+            more = {"FLAGSHIP_DECISIONS_TOPIC": topic, "SCHEMA_REGISTRY_URL": registry, "FLAGSHIP_MODE": mode}
             await stage.publish(file(100, 0), polled=False)
             visitors = [f"visitor-{number}" for number in range(150)]
             async with stage.connector(**more, **SMALL) as first:
@@ -99,8 +97,6 @@ def test_every_decision_is_told_once_at_least_over_a_crash_and_before_its_offset
                 assert '"visitorId":"visitor-' in shown
                 assert "sandbox-api-key" not in shown
                 assert "dead letter" not in shown
-        finally:
-            await stage.sandbox.stop()
 
     asyncio.run(run())
 
@@ -109,13 +105,11 @@ def test_a_topic_or_a_schema_that_cannot_be_used_shows_before_anything_is_lost(
     kafka: str, registry: str, tmp_path: Path
 ) -> None:
     async def run() -> None:
-        stage = Stage(kafka, tmp_path)
-        topic = f"{stage.topic}.decided"
-        more = {"FLAGSHIP_DECISIONS_TOPIC": topic, "SCHEMA_REGISTRY_URL": registry}
-        register(registry, f"{topic}-value", {"type": "int"})
-        demand(registry, f"{topic}-value", "BACKWARD")
-        await stage.sandbox.start()
-        try:
+        async with Stage(kafka, tmp_path) as stage:
+            topic = f"{stage.topic}.decided"
+            more = {"FLAGSHIP_DECISIONS_TOPIC": topic, "SCHEMA_REGISTRY_URL": registry}
+            register(registry, f"{topic}-value", {"type": "int"})
+            demand(registry, f"{topic}-value", "BACKWARD")
             assert f"FAIL  flagship: topic {topic}: does not exist; create it" in await said(
                 stage, "check", code=1, **more
             )
@@ -139,7 +133,5 @@ def test_a_topic_or_a_schema_that_cannot_be_used_shows_before_anything_is_lost(
                 ((key, _),) = await asyncio.to_thread(told, kafka, registry, topic)
                 assert key == b"visitor"
                 assert await connector.terminate() == 0
-        finally:
-            await stage.sandbox.stop()
 
     asyncio.run(run())

@@ -50,9 +50,7 @@ def test_a_bad_disk_under_schemas_costs_a_warning(mock: MockCluster, tmp_path: P
 @pytest.mark.shows("C11")
 def test_a_bad_disk_under_a_store_costs_what_it_kept(kafka: str, tmp_path: Path, tell: Tell, disk: Disk) -> None:
     async def run() -> None:
-        stage = Stage(kafka, tmp_path)
-        await stage.sandbox.start()
-        try:
+        async with Stage(kafka, tmp_path) as stage:
             folder = tmp_path / "disk"
             await stage.publish(file(50, 50), polled=False)
             kept = {"FLAGSHIP_VISITOR_CACHE_URL": f"sqlite:///{folder}/visitors.db", "CONNECTOR_FEED_DIR": str(folder)}
@@ -64,8 +62,6 @@ def test_a_bad_disk_under_a_store_costs_what_it_kept(kafka: str, tmp_path: Path,
                 failing = await connector.failing()
                 without = await connector.total("connector_lookups_failed_total")
                 assert await connector.terminate() == 0
-        finally:
-            await stage.sandbox.stop()
         taken = [visitor for visitor, _ in stage.taken]
         tell(visitors=VISITORS, missing=0, without_the_store=f"{without:.0f}", warnings=len(told(connector)))
         assert sorted(taken) == sorted(visitors)

@@ -209,31 +209,21 @@ def test_nothing_is_asked_for_a_partition_that_was_lost() -> None:
 
 def test_a_drain_does_not_wait_for_a_question_that_hangs() -> None:
     hangs = Answer(delay_s=2.0, error=Ambiguous("deadline"))
-    took_s = 0.0
 
     async def until(rig: Rig) -> None:
-        nonlocal took_s
         await asyncio.sleep(30.0)
-        began_s = asyncio.get_running_loop().time()
-        await rig.consumer.revoke(P0)
-        took_s = asyncio.get_running_loop().time() - began_s
+        assert await rig.consumer.revoke(P0) < 0.1
 
     names = ["ask:a:1", *(f"say:k{number}:1" for number in range(10))]
     rig = play(lambda: Rig(log(*names), about("a", hangs), sink=sink(), options=ONE_LANE), until)
     assert len(delivered(rig)) == 10
-    assert took_s < 0.1
     assert rig.stored.get(P0, 0) == 0
 
 
 def test_a_drain_does_not_wait_for_a_store_that_is_down() -> None:
-    took_s = 0.0
-
     async def until(rig: Rig) -> None:
-        nonlocal took_s
         await asyncio.sleep(30.0)
-        began_s = asyncio.get_running_loop().time()
-        await rig.consumer.revoke(P0)
-        took_s = asyncio.get_running_loop().time() - began_s
+        assert await rig.consumer.revoke(P0) < 0.1
 
     made = PlainSink(
         lookups=(StoredLookup("visitor", "memory:", "wait"),),
@@ -244,7 +234,6 @@ def test_a_drain_does_not_wait_for_a_store_that_is_down() -> None:
     names = ["ask:a:1", f"say:{other}:1"]
     rig = play(lambda: Rig(log(*names), sink=made, options=OPTIONS, open_store=lambda _: store), until)
     assert delivered(rig) == names[1:]
-    assert took_s < 0.1
     assert rig.stored.get(P0, 0) == 0
 
 

@@ -222,9 +222,7 @@ def test_a_revoke_settles_what_is_on_the_wire_and_leaves_the_rest_to_the_next_ow
 
     async def until(rig: Rig) -> None:
         await asyncio.sleep(1.0)
-        began_s = now_s()
-        await rig.consumer.revoke(P0)
-        assert now_s() - began_s < 3.0, "the drain sends no more than it must"
+        assert await rig.consumer.revoke(P0) < 3.0, "the drain sends no more than it must"
         taken.extend(rig.http.bodies)
         await asyncio.sleep(30.0)
 
@@ -250,9 +248,7 @@ def test_partitions_that_stay_go_on_during_a_revoke() -> None:
 def test_a_hanging_vendor_holds_a_revoke_no_longer_than_the_budget_and_its_late_reply_marks_nothing() -> None:
     async def until(rig: Rig) -> None:
         await asyncio.sleep(1.0)
-        began_s = now_s()
-        await rig.consumer.revoke(P0)
-        assert now_s() - began_s <= 11.0
+        assert await rig.consumer.revoke(P0) <= 11.0
         await rig.consumer.assign(P0, 0, [])
         await asyncio.sleep(60.0)
         assert rig.flow.ledger.holdings[P0].committable == 0
