@@ -71,7 +71,7 @@ def read_plan(environ: Mapping[str, str]) -> Plan:
     preferences = {sink.name: _preferred(sink.preferences) for sink in sinks}
     settings = None
     try:
-        settings = load_settings(environ, settings_names(), preferences)
+        settings = load_settings(environ, settings_names(names), preferences)
     except SettingsError as error:
         problems += [problem for problem in error.problems if problem not in problems]
     event_map = EventMap()

@@ -181,7 +181,7 @@ def load_settings(
 ) -> Settings:
     """Read all settings. Raises: SettingsError, with every problem.
 
-    Shape: `sinks_variables` the names each known sink reads itself, `preferences` what its nature asks for where the
+    Shape: `sinks_variables` the names each enabled sink reads itself, `preferences` what its nature asks for where the
     operator says nothing, as variables without prefix.
     """
     kafka, problems, warnings = read_kafka(environ)

@@ -20,7 +20,8 @@ T = TypeVar("T")
 
 _DEFAULTS: Properties = {
     "auto.commit.interval.ms": 1000,
-    "fetch.max.bytes": 4 << 20,
+    # Two answers may be in memory at once; larger ones bring no more a second.
+    "fetch.max.bytes": 2 << 20,
     # How long a full queue is left alone, emptied or not; the default of a second starves a quick flow.
     "fetch.queue.backoff.ms": 20,
     "fetch.wait.max.ms": 100,

@@ -10,6 +10,7 @@ import pytest
 
 from connector import __version__
 from connector.sandbox.faults import KINDS
+from connector.sinks.registry import installed
 
 
 def connector(*arguments: str, environ: Mapping[str, str] | None = None) -> CompletedProcess[str]:
@@ -85,3 +86,18 @@ def test_a_fault_that_cannot_be_read_is_a_wrong_use() -> None:
     ended = connector("sandbox", "--fault", "status=99")
     assert ended.returncode == 2
     assert "status=99" in ended.stderr
+
+
+def test_a_process_loads_the_sinks_that_it_runs_and_no_others() -> None:
+    program = "import os, sys; from connector.app import read_plan; read_plan(os.environ); print(*sys.modules)"
+    environ = {
+        "KAFKA_BOOTSTRAP_SERVERS": "kafka:9092",
+        "SCHEMA_REGISTRY_URL": "http://registry",
+        "CONNECTOR_SINKS": "segment",
+        "CONNECTOR_TOPICS": "events",
+        "SEGMENT_WRITE_KEY": "key",
+    }
+    ended = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[2] for name in ended.stdout.split() if name.startswith("connector.sinks.")}
+    assert loaded & set(installed()) == {"segment"}
+    assert "redis" not in ended.stdout.split()
