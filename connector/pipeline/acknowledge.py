@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from connector.domain.outcome import Rejected
-from connector.domain.record import Partition, Record
+from connector.domain.record import Partition, Record, place
 from connector.pipeline.ahead import Range, above
 from connector.pipeline.known import Known
 
@@ -115,6 +115,9 @@ class Holding:
         opened.done = True
         self.size -= opened.charged
         queue = self.open
+        if queue[0] is not opened and not self.known.inherited:
+            # Of a record that waits for those before it only the place is still of use.
+            opened.record = place(opened.record)
         while queue and queue[0].done:
             self.crossed = queue.popleft().record
 

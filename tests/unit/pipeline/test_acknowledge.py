@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from connector.domain.record import Partition
 from connector.pipeline.acknowledge import RECORD_OVERHEAD_BYTES, Holding, Ledger, OpenRecord
+from connector.pipeline.ahead import Ahead, witness
+from connector.pipeline.known import Known
 from tests.unit.pipeline.making import P0, record
 
 STEPS = st.lists(
@@ -94,6 +96,26 @@ def test_a_record_is_charged_its_bytes_and_a_kibibyte() -> None:
     assert opened.charged == len(b"key") + len(b"value") + RECORD_OVERHEAD_BYTES
     holding.charge(opened, 100)
     assert holding.size == 8 + 1024 + 100
+
+
+def test_a_resolved_record_waits_for_those_before_it_without_its_content() -> None:
+    holding = Holding(P0, 1, 10, "cluster")
+    first, second, third = (holding.admit(record(offset, value=b"x" * 1_000_000), 0.0) for offset in (10, 11, 12))
+    holding.resolve(second)
+    assert (first.record.value, third.record.value) == (b"x" * 1_000_000, b"x" * 1_000_000)
+    assert second.record == record(11, key=None, value=None)
+    assert holding.ahead() == [(11, 12)]
+    holding.resolve(first)
+    assert holding.committable == 12
+
+
+def test_where_more_was_resolved_before_a_record_keeps_its_content_for_the_next_owner_to_know_it_by() -> None:
+    told = Known(Ahead(((20, 25),), -1, witness("cluster", record(10))), start=10, cluster_id="cluster")
+    holding = Holding(P0, 1, 10, "cluster", told)
+    first, second = holding.take([record(10), record(11)], 0.0)
+    holding.resolve(second)
+    holding.resolve(first)
+    assert (holding.committable, holding.turn) == (12, record(11))
 
 
 def test_the_position_at_the_logs_end_passes_trailing_control_records_only() -> None:
