@@ -61,11 +61,6 @@ class Record(Struct, frozen=True, gc=False):
         return None
 
 
-def place(record: Record) -> Record:
-    """Return where a record sat, without its content."""
-    return Record(record.partition, record.offset, record.timestamp_ms, None, None, leader_epoch=record.leader_epoch)
-
-
 class Outgoing(Struct, frozen=True):
     """A record to be written to a topic of ours."""
 

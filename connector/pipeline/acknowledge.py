@@ -1,12 +1,12 @@
 """Stage 6, acknowledge: open records per partition, and the offset that may be committed. Pure."""
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
 from connector.domain.outcome import Rejected
-from connector.domain.record import Partition, Record, place
+from connector.domain.record import Partition, Record
 from connector.pipeline.ahead import Range, above
 from connector.pipeline.known import Known
 
@@ -45,13 +45,14 @@ class Holding:
     """One partition for as long as it is assigned once: an epoch.
 
     Offsets: `start` is where it began, `highest_sent` the last one of which anything left this process,
-    `position` the log's end once it was reached, beyond trailing control records. `crossed` is the last record that
-    the watermark went over, `known` what is resolved beyond what was read.
+    `position` the log's end once it was reached, beyond trailing control records. `open` has what is not accounted for,
+    by offset and in order, and nothing of what is; `known` is what is resolved beyond what was read.
     """
 
     __slots__ = (
+        "_last",
+        "_newest",
         "cluster_id",
-        "crossed",
         "epoch",
         "highest_seen",
         "highest_sent",
@@ -72,30 +73,29 @@ class Holding:
         self.position = start
         self.highest_seen = start - 1
         self.highest_sent = -1
-        self.open: deque[OpenRecord] = deque()
-        self.crossed: Record | None = None
+        self.open: OrderedDict[int, OpenRecord] = OrderedDict()
         self.known = known or Known()
         self.size = 0
         self.live = True
+        # Where to go on while nothing is open but more is known: at the last record read, or the first one dropped.
+        self._last: Record | None = None
+        self._newest = -1
 
     def take(self, records: Sequence[Record], now_s: float) -> list[OpenRecord]:
         """Open the next records that were read, but for those that are resolved already."""
+        self._newest = records[-1].leader_epoch
         if not self.known.ranges:
             return [self.admit(record, now_s) for record in records]
-        left, idle = self.known.unresolved(records), not self.open
-        opened = [self.admit(record, now_s) for record in left]
-        if len(opened) < len(records):
-            self.highest_seen = records[-1].offset
-            crossed = [record for record in records if not left or record.offset < left[0].offset]
-            if idle and crossed:
-                self.crossed = crossed[-1]
+        opened = [self.admit(record, now_s) for record in self.known.unresolved(records)]
+        self._last = records[-1] if self.known.ranges else None
+        self.highest_seen = records[-1].offset
         return opened
 
     def admit(self, record: Record, now_s: float) -> OpenRecord:
         """Open a record; offsets only grow within an epoch."""
         charged = record.size + RECORD_OVERHEAD_BYTES
         opened = OpenRecord(record, self, charged, now_s)
-        self.open.append(opened)
+        self.open[record.offset] = opened
         self.highest_seen = record.offset
         self.size += charged
         return opened
@@ -111,45 +111,44 @@ class Holding:
         self.known.passed(position)
 
     def resolve(self, opened: OpenRecord) -> None:
-        """Close a record, and forget it once all before it are closed too."""
+        """Close a record and forget it."""
         opened.done = True
         self.size -= opened.charged
-        queue = self.open
-        if queue[0] is not opened and not self.known.inherited:
-            # Of a record that waits for those before it only the place is still of use.
-            opened.record = place(opened.record)
-        while queue and queue[0].done:
-            self.crossed = queue.popleft().record
+        del self.open[opened.record.offset]
+
+    @property
+    def first(self) -> OpenRecord | None:
+        """The open record that all others wait for."""
+        return next(iter(self.open.values()), None)
 
     @property
     def committable(self) -> int:
         """The first offset that is not accounted for; gaps are crossed."""
-        if self.open:
-            return self.open[0].record.offset
-        return max(self.highest_seen + 1, self.position)
+        first = self.first
+        return max(self.highest_seen + 1, self.position) if first is None else first.record.offset
 
     @property
     def span(self) -> int:
         """Offsets from the committable to the highest consumed: what a crash could send again."""
-        return self.highest_seen + 1 - self.open[0].record.offset if self.open else 0
+        first = self.first
+        return 0 if first is None else self.highest_seen + 1 - first.record.offset
 
     @property
     def turn(self) -> Record | None:
         """The record to go on at; None where the committable offset says all there is to say."""
-        if self.open:
-            return self.open[0].record
-        return self.crossed if self.known.ranges else None
+        first = self.first
+        if first is not None:
+            return first.record
+        return self._last if self.known.ranges else None
 
     def ahead(self) -> list[Range]:
         """Return what is resolved from the record to go on at: gaps too, for nothing is to come in them."""
-        turn, ranges = self.turn, []
-        at = self.highest_seen + 1 if turn is None else turn.offset
-        for opened in self.open:
-            if not opened.done:
-                if opened.record.offset > at:
-                    ranges.append((at, opened.record.offset))
-                at = opened.record.offset + 1
-        end = self.highest_seen + 1
+        turn, ranges, end = self.turn, [], self.highest_seen + 1
+        at = end if turn is None else turn.offset
+        for offset in self.open:
+            if offset > at:
+                ranges.append((at, offset))
+            at = offset + 1
         if at < end:
             ranges.append((at, end))
         return ranges + above(self.known.ranges, end)
@@ -157,23 +156,19 @@ class Holding:
     @property
     def leader_epoch(self) -> int:
         """The latest leader by whom anything that is resolved was taken."""
-        newest = self.open[-1].record if self.open else self.crossed
-        return max(self.known.leader_epoch, -1 if newest is None else newest.leader_epoch)
-
-    def unresolved(self) -> Iterator[OpenRecord]:
-        return (opened for opened in self.open if not opened.done)
+        return max(self.known.leader_epoch, self._newest)
 
     def drop_above(self, offset: int) -> int:
-        """Forget open records above an offset, which the next owner will consume; return how many were unresolved."""
+        """Forget open records above an offset, which the next owner will consume; return how many."""
         dropped, ahead, leader_epoch = 0, self.ahead() if self.known.inherited else [], self.leader_epoch
-        while self.open and self.open[-1].record.offset > offset:
-            last = self.open.pop()
-            self.highest_seen = last.record.offset - 1
-            self.position = min(self.position, last.record.offset)
-            if not last.done:
-                dropped += 1
-                last.done = True
-                self.size -= last.charged
+        while self.open and next(reversed(self.open)) > offset:
+            at, last = self.open.popitem()
+            self._last = last.record
+            self.highest_seen = at - 1
+            self.position = min(self.position, at)
+            self.size -= last.charged
+            last.done = True
+            dropped += 1
         if ahead:
             self.known.keep(above(ahead, self.highest_seen + 1), leader_epoch)
         return dropped

@@ -245,6 +245,9 @@ class Flow:
     async def assigned(self, assignment: Assignment) -> None:
         self.kafka = ""
         self._readable(assignment.starts)
+        if unended := self._held(assignment.starts):
+            # The client waited no longer for the end of their drain.
+            await self.lost([holding.partition for holding in unended])
         for partition, start in assignment.starts.items():
             known = told(start, assignment.cluster_id)
             self.ledger.begin(partition, start.offset, assignment.cluster_id, known)
@@ -257,6 +260,7 @@ class Flow:
         began_s = self._clock.monotonic_s()
         holdings = self._held(partitions)
         clean = await drain(holdings, self.lanes, self.account.letters, self._clock, self._drain_by(began_s))
+        holdings = [holding for holding in holdings if holding.live]
         stored = self._commits.last(holdings)
         took_s = self._clock.monotonic_s() - began_s
         log.info(
@@ -268,7 +272,7 @@ class Flow:
             open=sum(len(holding.open) for holding in holdings),
         )
         self._report.revoked(holdings, clean=clean, took_s=took_s)
-        self._forget(partitions)
+        self._forget(holdings)
         return stored
 
     def _drain_by(self, began_s: float) -> Callable[[], float]:
@@ -279,15 +283,17 @@ class Flow:
         log.warning(
             "partitions lost; another member may have them", sink=self.desk.sink.name, partitions=len(partitions)
         )
-        self._report.lost(self._held(partitions))
-        self._forget(partitions)
+        holdings = self._held(partitions)
+        self._report.lost(holdings)
+        self._forget(holdings)
 
     def _held(self, partitions: Collection[Partition]) -> list[Holding]:
         holdings = self.ledger.holdings
         return [holdings[partition] for partition in partitions if partition in holdings]
 
-    def _forget(self, partitions: Collection[Partition]) -> None:
+    def _forget(self, holdings: Collection[Holding]) -> None:
         """End the epochs: whatever is still on the wire for them is counted when it comes, and marks nothing."""
+        partitions = [holding.partition for holding in holdings]
         self.schemas.forget(partitions)
         self.throttle.forget(partitions)
         self._commits.forget(partitions)

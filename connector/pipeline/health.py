@@ -16,7 +16,7 @@ CHECKS = ("vendor", "feed", "lookup", "registry", "guard", "partitions", "dead_l
 
 def describe(ledger: Ledger, desk: Desk, clock: Clock, found: Mapping[str, str]) -> SinkStatus:
     """Return the state of a flow in a person's words."""
-    firsts = [holding.open[0] for holding in ledger.holdings.values() if holding.open]
+    firsts = [first for holding in ledger.holdings.values() if (first := holding.first) is not None]
     now_ms = clock.now_ms()
     ages_s = [(now_ms - first.record.timestamp_ms) / 1000 for first in firsts if first.record.timestamp_ms >= 0]
     state = worst(gate.state for gate in desk.gates.values())

@@ -99,8 +99,8 @@ class Report:
             topic = partition.topic
             assigned[topic] += 1
             paused[topic] += partition in self._throttle.paused
-            if holding.open:
-                first = holding.open[0]
+            first = holding.first
+            if first is not None:
                 sent_ms = first.record.timestamp_ms
                 age_s = (now_ms - sent_ms) / 1000 if sent_ms >= 0 else now_s - first.since_s
                 oldest[topic] = max(oldest.get(topic, 0.0), age_s)
@@ -141,6 +141,5 @@ class Report:
     def _abandoned(self, holdings: Collection[Holding]) -> None:
         for holding in holdings:
             self._metrics.forget(holding.partition)
-            left = sum(1 for _ in holding.unresolved())
-            if left:
-                self._metrics.abandoned(holding.partition.topic, left)
+            if holding.open:
+                self._metrics.abandoned(holding.partition.topic, len(holding.open))

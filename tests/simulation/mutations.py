@@ -164,7 +164,7 @@ class CountingLate(Ledger):
     def resolve(self, opened: OpenRecord) -> bool:
         present = self.holdings.get(opened.record.partition)
         if not opened.holding.live and present is not None:
-            same = [one for one in present.unresolved() if one.record.offset == opened.record.offset]
+            same = [one for one in present.open.values() if one.record.offset == opened.record.offset]
             for one in same:
                 present.resolve(one)
             return bool(same)

@@ -1,5 +1,7 @@
 """The watermark: what may be committed, whatever order records end in."""
 
+from sys import getrefcount
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from connector.domain.record import Partition
 from connector.pipeline.acknowledge import RECORD_OVERHEAD_BYTES, Holding, Ledger, OpenRecord
 from connector.pipeline.ahead import Ahead, witness
-from connector.pipeline.known import Known
+from connector.pipeline.known import NOTHING, Known
 from tests.unit.pipeline.making import P0, record
 
 STEPS = st.lists(
@@ -87,7 +89,7 @@ def test_what_is_charged_is_what_is_open(start: int, steps: list[tuple[str, int]
     for what, number in steps:
         model.step(what, number)
         assert model.holding.size == sum(opened.charged for opened in model.open)
-        assert set(model.holding.unresolved()) == set(model.open)
+        assert list(model.holding.open.values()) == sorted(model.open, key=lambda one: one.record.offset)
 
 
 def test_a_record_is_charged_its_bytes_and_a_kibibyte() -> None:
@@ -98,24 +100,40 @@ def test_a_record_is_charged_its_bytes_and_a_kibibyte() -> None:
     assert holding.size == 8 + 1024 + 100
 
 
-def test_a_resolved_record_waits_for_those_before_it_without_its_content() -> None:
-    holding = Holding(P0, 1, 10, "cluster")
-    first, second, third = (holding.admit(record(offset, value=b"x" * 1_000_000), 0.0) for offset in (10, 11, 12))
-    holding.resolve(second)
-    assert (first.record.value, third.record.value) == (b"x" * 1_000_000, b"x" * 1_000_000)
-    assert second.record == record(11, key=None, value=None)
-    assert holding.ahead() == [(11, 12)]
+TOLD = Ahead(((20, 25),), -1, witness("cluster", record(10)))
+
+
+@pytest.mark.parametrize("told", [NOTHING, TOLD], ids=["new", "inherited"])
+def test_a_resolved_record_is_forgotten_whatever_is_open_before_it(told: Ahead) -> None:
+    value = bytes(100)
+    before = getrefcount(value)
+    holding = Holding(P0, 1, 10, "cluster", Known(told, start=10, cluster_id="cluster"))
+    [first] = holding.take([record(10)], 0.0)
+    for offset in (11, 12):
+        holding.resolve(*holding.take([record(offset, value=value)], 0.0))
+    holding.take([record(13)], 0.0)
+    assert getrefcount(value) == before
+    assert [opened.record.offset for opened in holding.open.values()] == [10, 13]
+    assert holding.ahead() == [(11, 13), *told.ranges]
     holding.resolve(first)
-    assert holding.committable == 12
+    assert holding.committable == 13
 
 
-def test_where_more_was_resolved_before_a_record_keeps_its_content_for_the_next_owner_to_know_it_by() -> None:
-    told = Known(Ahead(((20, 25),), -1, witness("cluster", record(10))), start=10, cluster_id="cluster")
-    holding = Holding(P0, 1, 10, "cluster", told)
+def test_where_more_is_resolved_than_was_read_the_next_owner_goes_on_at_the_last_record_read() -> None:
+    holding = Holding(P0, 1, 10, "cluster", Known(TOLD, start=10, cluster_id="cluster"))
     first, second = holding.take([record(10), record(11)], 0.0)
     holding.resolve(second)
+    assert holding.turn == record(10)
     holding.resolve(first)
     assert (holding.committable, holding.turn) == (12, record(11))
+
+
+def test_where_all_that_is_open_is_dropped_the_next_owner_goes_on_at_the_first_of_it() -> None:
+    holding = Holding(P0, 1, 10, "cluster", Known(TOLD, start=10, cluster_id="cluster"))
+    first, *_ = holding.take([record(10), record(11), record(12)], 0.0)
+    holding.resolve(first)
+    assert holding.drop_above(10) == 2
+    assert (holding.committable, holding.turn) == (11, record(11))
 
 
 def test_the_position_at_the_logs_end_passes_trailing_control_records_only() -> None:

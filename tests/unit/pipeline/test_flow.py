@@ -51,6 +51,18 @@ def test_the_offset_never_passes_a_record_that_is_open() -> None:
     assert offsets == sorted(offsets)
 
 
+def test_what_is_resolved_is_in_flight_no_longer_whatever_waits_before_it() -> None:
+    """Consumed is resolved and in flight: `slow` alone is never taken."""
+
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(30.0)
+        assert rig.stored[P0] == 1
+        assert rig.flow.status().in_flight == 1
+
+    script = lambda sent: Answer(500 if b"slow" in sent.bodies else 200)  # noqa: E731
+    play(lambda: Rig(records(["a", "slow", "b", "c", "d"]), script, options=replace(OPTIONS, lanes=16)), until)
+
+
 def test_the_offset_moves_after_the_letter_is_acknowledged() -> None:
     moments: list[tuple[int, int]] = []
 
@@ -269,6 +281,22 @@ def test_a_partition_that_comes_back_at_once_starts_anew() -> None:
     rig = play(lambda: Rig(records(names), lambda sent: Answer(delay_s=1.0)), until)
     assert rig.stored[P0] == 20
     assert set(rig.http.bodies) == {name.encode() for name in names}
+
+
+def test_a_revoke_that_ends_late_leaves_the_next_assignment_alone() -> None:
+    """As after a loop that stood still: Kafka waited no longer for the drain and gave the partition back."""
+
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(1.0)
+        revoking = asyncio.ensure_future(rig.flow.revoked([P0]))
+        await asyncio.sleep(0.1)
+        await rig.consumer.assign(P0, 0, records(["a", "b"]))
+        await revoking
+        await asyncio.sleep(60.0)
+
+    script = lambda sent: Answer(delay_s=30.0 if sent.at_s < 1.0 else 0.1)  # noqa: E731
+    rig = play(lambda: Rig(records(["a", "b"]), script), until)
+    assert rig.stored[P0] == 2
 
 
 def test_a_stop_ends_within_the_budget_though_the_vendor_asks_to_wait() -> None:
