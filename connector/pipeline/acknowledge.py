@@ -11,6 +11,8 @@ from connector.pipeline.ahead import Range, above
 from connector.pipeline.known import Known
 
 RECORD_OVERHEAD_BYTES = 1024
+# What each delivery of a record takes beside its body; the first is within the record's own.
+DELIVERY_OVERHEAD_BYTES = 384
 
 
 class Failure(Struct, frozen=True):

@@ -38,6 +38,7 @@ class Desk:
         self.metrics = metrics
         self.clock: Clock = outside.clock
         self.chance = outside.chance
+        self.decode = outside.decoder.decode
         self.topics = TopicWriter(outside.teller or outside.producer, outside.registrar)
         self.sender = Sender(outside.http, outside.clock, outside.chance, options.retry_after_longest_s, self.topics)
         self.policy = Policy(

@@ -56,7 +56,7 @@ class Intake:
         """Do as `take`, but leave the lanes asleep."""
         clock = self._clock
         began_s = clock.monotonic_s()
-        arrivals: dict[Lane, list[Arrival]] = {}
+        arrivals: dict[Lane, list[tuple[Arrival, Event]]] = {}
         waiting, router, lanes = self.schemas.waiting, self._router, self._lanes
         for opened in records:
             record = opened.record
@@ -68,7 +68,7 @@ class Intake:
             event = self._wanted(opened)
             if event is not None:
                 key = router.key(record, event)
-                arrivals.setdefault(lanes[router.lane(record, key)], []).append(Arrival(opened, event, key))
+                arrivals.setdefault(lanes[router.lane(record, key)], []).append((Arrival(opened, key), event))
         decoded_s = clock.monotonic_s()
         for lane, those in arrivals.items():
             lane.take(those, decoded_s + LONGEST_COMPUTED_S)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from connector.domain.events import Event
 from connector.domain.outcome import Refresh, SetupFault
 from connector.pipeline.acknowledge import OpenRecord
 from connector.pipeline.aside import Aside, Asides
@@ -49,13 +50,15 @@ class Lane:
         self._woken = False
         self._parked_last = False
 
-    def take(self, arrivals: Sequence[Arrival], until_s: float) -> None:
-        """Take records in and translate them at once, until that time: an event takes several times the memory of its
-        payloads. Those that must ask or wait, and all behind them, stay as they came. It does not wake the lane."""
+    def take(self, arrivals: Sequence[tuple[Arrival, Event]], until_s: float) -> None:
+        """Take records in and translate them at once, until that time; it does not wake the lane.
+
+        Those that must ask or wait, and all behind them, stay without their events.
+        """
         desk, inbox = self._desk, self._inbox
         now_s, ask = desk.clock.monotonic_s, bool(desk.lookups)
-        for arrival in arrivals:
-            if inbox or ask or now_s() > until_s or translate_now(desk, arrival, self._queue):
+        for arrival, event in arrivals:
+            if inbox or ask or now_s() > until_s or translate_now(desk, arrival, event, self._queue):
                 inbox.append(arrival)
 
     @property

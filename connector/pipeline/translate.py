@@ -11,7 +11,7 @@ from connector.domain.ids import record_id
 from connector.domain.outcome import Rejected
 from connector.domain.record import Origin
 from connector.errors import StoreFailed, Untranslatable
-from connector.pipeline.acknowledge import OpenRecord
+from connector.pipeline.acknowledge import DELIVERY_OVERHEAD_BYTES, OpenRecord
 from connector.pipeline.batch import Delivery, too_large
 from connector.pipeline.feed import HOLD_S
 from connector.pipeline.lookup import Unanswered
@@ -22,32 +22,34 @@ if TYPE_CHECKING:
 
 
 class Arrival(Struct, frozen=True, eq=False):
-    """A record that this sink wants, with its order key."""
+    """A record that this sink wants, with its order key.
+
+    Its event is not kept while it waits: decoded it takes up to fifteen times its bytes, of which alone the budget
+    knows.
+    """
 
     opened: OpenRecord
-    event: Event
     key: bytes | None
-
-    @property
-    def name(self) -> str:
-        """The event's own id, else one made of the record's place."""
-        return self.event.message_id or record_id(self.opened.holding.cluster_id, self.opened.record)
 
 
 async def translate(
     desk: "Desk", arrival: Arrival, queue: deque[Delivery], facts: Mapping[Need, object]
 ) -> float | Unanswered:
-    """Find out what the sink must know of a record, then do as `translate_now`; what was learned is kept first.
+    """Decode a record anew and find out what the sink must know of it, then do as `translate_now`.
+
+    What was learned is kept first.
 
     What the vendor must be asked for beside these facts comes back instead.
     """
     if arrival.opened.done or not arrival.opened.holding.live:
         return 0.0
     try:
-        scene = await _informed(desk, arrival, facts)
+        event = desk.decode(arrival.opened.record)
+        assert isinstance(event, Event)
+        scene = await _informed(desk, arrival, event, facts)
         if isinstance(scene, Unanswered):
             return scene
-        made = _translation(desk, arrival, scene)
+        made = _translation(desk, event, scene)
         if isinstance(made, Payloads | Skip) and made.saves:
             # Before anything can be acknowledged: a record that ended is not translated again.
             await desk.lookups.save(made.saves)
@@ -58,21 +60,26 @@ async def translate(
     return _end(desk, arrival, made, queue)
 
 
-def translate_now(desk: "Desk", arrival: Arrival, queue: deque[Delivery]) -> float:
+def translate_now(desk: "Desk", arrival: Arrival, event: Event, queue: deque[Delivery]) -> float:
     """Append the deliveries of one record to the queue; return seconds to wait where it cannot be made yet.
 
     For a sink that asks nothing per record.
     """
-    scene = Scene(desk.clock.now_ms(), arrival.name, desk.feeds.values)
-    return _end(desk, arrival, _translation(desk, arrival, scene), queue)
+    scene = Scene(desk.clock.now_ms(), _name(arrival, event), desk.feeds.values)
+    return _end(desk, arrival, _translation(desk, event, scene), queue)
 
 
-async def _informed(desk: "Desk", arrival: Arrival, given: Mapping[Need, object]) -> Scene | Unanswered:
+def _name(arrival: Arrival, event: Event) -> str:
+    """Return the event's own id, else one made of the record's place."""
+    return event.message_id or record_id(arrival.opened.holding.cluster_id, arrival.opened.record)
+
+
+async def _informed(desk: "Desk", arrival: Arrival, event: Event, given: Mapping[Need, object]) -> Scene | Unanswered:
     """Find out what the sink needs to know of an event, and what it needs to know then."""
-    name, facts = arrival.name, dict(given)
+    name, facts = _name(arrival, event), dict(given)
     while True:
         scene = Scene(desk.clock.now_ms(), name, desk.feeds.values, facts)
-        missing = [need for need in desk.sink.needs(arrival.event, scene) if need not in facts]
+        missing = [need for need in desk.sink.needs(event, scene) if need not in facts]
         if not missing:
             return scene
         for need in missing:
@@ -82,9 +89,9 @@ async def _informed(desk: "Desk", arrival: Arrival, given: Mapping[Need, object]
             facts[need] = found
 
 
-def _translation(desk: "Desk", arrival: Arrival, scene: Scene) -> Translation | Rejected:
+def _translation(desk: "Desk", event: Event, scene: Scene) -> Translation | Rejected:
     try:
-        return desk.sink.translate(arrival.event, scene)
+        return desk.sink.translate(event, scene)
     except Exception as fault:  # noqa: BLE001  a translator's own defect costs its record only, and trips the guard
         return _verdict(fault)
 
@@ -118,7 +125,7 @@ def _enqueue(desk: "Desk", arrival: Arrival, translation: Payloads, queue: deque
     if not payloads:
         desk.account.skipped(opened, "kind")
         return
-    size = 0
+    size = DELIVERY_OVERHEAD_BYTES * (len(payloads) - 1)
     for payload in payloads:
         if too_large(payload, endpoints[payload.endpoint].limits):
             _refused(desk, opened, Rejected("too_large", payload.endpoint))

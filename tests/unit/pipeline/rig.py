@@ -37,13 +37,14 @@ class Rig:
         reload: Callable[[], Sink] | None = None,
         refuse: Callable[[Outgoing], str] = lambda letter: "",
         ask: Callable[[int], None] = lambda schema: None,
+        decoder: TextDecoder | None = None,
         starts: Mapping[Partition, int] | None = None,
         open_store: OpenStore | None = None,
         registrar: Registrar | None = None,
     ) -> None:
         self.http = ScriptedHttp(script)
         self.producer = ListProducer(refuse)
-        self.decoder = TextDecoder(ask)
+        self.decoder = decoder or TextDecoder(ask)
         self.options = options or Options(letters_topic="letters", lanes=4)
         used = sink or PlainSink()
         outside = Outside(

@@ -1,13 +1,19 @@
 """What a translation asks for, remembers and leaves behind."""
 
 import asyncio
+import gc
+from weakref import ReferenceType, ref
 
 from msgspec.structs import replace
 
-from connector.domain.events import Event
+from connector.domain.events import Event, Track
+from connector.domain.record import Record
+from connector.pipeline.acknowledge import DELIVERY_OVERHEAD_BYTES, RECORD_OVERHEAD_BYTES
+from connector.pipeline.decode import Ignored
 from connector.sinks.contract import Need, Payloads, Save, Scene, Skip, StoredLookup, Translation
+from tests.doubles.http import Answer
 from tests.doubles.store import ShakyStore
-from tests.unit.pipeline.making import P0, PlainSink
+from tests.unit.pipeline.making import EVENT, P0, PlainSink, TextDecoder
 from tests.unit.pipeline.rig import Rig, play, records, seconds
 
 KEPT = StoredLookup("visitor", "memory:", "wait")
@@ -62,6 +68,54 @@ def test_nothing_is_acknowledged_before_what_it_taught_is_kept() -> None:
     assert rig.stored.get(P0, 0) == 0
     assert rig.http.bodies == []
     assert store.closed
+
+
+class Noticed(Track, frozen=True, weakref=True):
+    """A Track of which one can tell whether anything still holds it."""
+
+
+class NoticingDecoder(TextDecoder):
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[ReferenceType[Noticed]] = []
+
+    def decode(self, record: Record) -> Event | Ignored:
+        event = super().decode(record)
+        assert isinstance(event, Track)
+        noticed = Noticed(name=event.name, user_id=event.user_id)
+        self.made.append(ref(noticed))
+        return noticed
+
+
+def test_what_waits_to_be_translated_waits_without_its_event() -> None:
+    """The budget knows of a record's bytes alone, and its event may take many times as much."""
+    decoder, held = NoticingDecoder(), list[tuple[int, int]]()
+
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(30.0)
+        gc.collect()
+        held.append((rig.flow.ledger.count, sum(made() is not None for made in decoder.made)))
+
+    store = ShakyStore(down_for=10**9)
+    log = records([f"e{number}" for number in range(400)])
+    sink = RememberingSink(lookups=(KEPT,))
+    play(lambda: Rig(log, sink=sink, open_store=lambda lookup: store, decoder=decoder), until)
+    assert held == [(400, 0)]
+
+
+def test_a_record_of_many_deliveries_is_charged_for_each() -> None:
+    """`a` goes to three endpoints; `b` to one, within what is charged for the record itself."""
+    endpoints = {name: replace(EVENT, name=name) for name in ("one", "two", "three")}
+    sink = PlainSink(endpoints, goes_to=lambda name, endpoint: name == "a" or endpoint == "one")
+    charged: list[list[int]] = []
+
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(1.0)
+        charged.append([opened.charged for opened in rig.flow.ledger.holdings[P0].open.values()])
+
+    play(lambda: Rig(records(["a", "b"]), lambda sent: Answer(delay_s=5.0), sink=sink), until)
+    bytes_of_one = RECORD_OVERHEAD_BYTES + len("a") * 2
+    assert charged == [[bytes_of_one + 3 * len("a") + 2 * DELIVERY_OVERHEAD_BYTES, bytes_of_one + len("b")]]
 
 
 class SlowStore(ShakyStore):
