@@ -37,7 +37,7 @@ KAFKA_ERRORS = (
     "offset_out_of_range", "sasl_authentication_failed", "topic_authorization_failed", "unknown_topic_or_part",
     "assign_timeout", "revoke_timeout", "lost_timeout", OTHER,
 )
-RETRIES = ("rate_limited", "server_error", "timeout", "network", "setup", "split", OTHER)
+RETRIES = ("rate_limited", "server_error", "timeout", "network", "registry", "topic", "setup", "split", OTHER)
 # fmt: on
 LETTERS = (*UNDECODABLE[:-1], *UNTRANSLATABLE[:-1], *REFUSALS, OTHER)
 REBALANCES = ("assign", "revoke", "lost")
@@ -52,7 +52,9 @@ PARTIALS = ("items", OTHER)
 ATTEMPTS = ("ok", "retry", "reject", "setup", "ambiguous")
 # What each answer usually comes to. Other pairs are counted too, but are no series before they happen.
 REQUESTS = (
-    *product(("200", "201", "202", "204", "207", "2xx"), ("ok", "retry", "reject")),
+    *product(("200", "201", "202", "207", "2xx"), ("ok", "retry", "reject")),
+    # Without a body it says nothing of an item.
+    ("204", "ok"),
     *product(("400", "413", "422"), ("reject",)),
     *product(("401", "403", "404", "3xx"), ("setup",)),
     *product(("408", "429", "500", "502", "503", "504", "5xx"), ("retry",)),

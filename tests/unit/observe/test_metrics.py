@@ -215,6 +215,8 @@ def test_a_status_of_no_class_is_other() -> None:
         ("tls", "setup"),
         ("bad_request", "split"),
         ("too_large", "split"),
+        ("registry", "registry"),
+        ("topic", "topic"),
         ("gone", "other"),
     ],
 )
