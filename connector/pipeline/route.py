@@ -11,6 +11,8 @@ from connector.domain.record import Record
 from connector.pipeline.options import RouteOptions
 
 MOST_NAMES = 10_000
+# An address may stand where a name should, and ten thousand long ones are no longer few.
+LONGEST_NAME = 200
 
 OrderBy = Literal["key", "user", "partition", "none"]
 
@@ -69,7 +71,8 @@ class Router:
             if len(self._names) >= MOST_NAMES:
                 self._names.clear()
             known = (not self._allow or _matches(self._allow, name)) and not _matches(self._deny, name)
-            self._names[name] = known
+            if len(name) <= LONGEST_NAME:
+                self._names[name] = known
         return known
 
 

@@ -1,5 +1,6 @@
 """Whether a sink gets an event, and the key whose order it keeps."""
 
+from sys import getrefcount
 from typing import Literal
 
 import pytest
@@ -41,6 +42,14 @@ def router(
 def test_an_event_is_wanted_or_skipped_for_a_reason(event: Event, made: Router, reason: str | None) -> None:
     assert made.skip(event) == reason
     assert made.skip(event) == reason, "also when the name is known"
+
+
+def test_verdicts_on_long_names_are_not_remembered() -> None:
+    """Ten thousand names of a megabyte each would be all the memory there is."""
+    made, name = router(deny=("Order",)), "x" * 1_000_000
+    before = getrefcount(name)
+    assert made.skip(Track(name=name)) is None
+    assert getrefcount(name) == before
 
 
 @pytest.mark.parametrize(
