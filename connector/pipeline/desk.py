@@ -29,7 +29,7 @@ REGISTER_AGAIN_S = 5.0
 
 
 class Desk:
-    """One per flow. Gates by quota; learned request sizes by endpoint."""
+    """One per flow. Gates by quota; learned request sizes by endpoint. `leaving`: the flow was told to stop."""
 
     def __init__(self, sink: Sink, options: Options, outside: Outside, account: Account, metrics: FlowMetrics) -> None:
         self.sink = sink
@@ -52,6 +52,7 @@ class Desk:
         self.lookups = Lookups(sink.lookups, outside.clock, outside.open_store, metrics.lookup_failed)
         self.last_error = ""
         self.distrusted = False
+        self.leaving = False
         self.rest_s = 0.0
         self._make_anew = outside.reload
         self._learned: dict[str, int] = {}
@@ -150,25 +151,28 @@ class Desk:
 
     def accused(self, permit: Permit, fault: SetupFault) -> int:
         """Meet a set-up fault; return the number under which the batch's content is suspected, 0 for none."""
-        refusal = permit.gate.refusals.get(permit.setup)
-        known = refusal is not None and refusal.confirmed
+        before = permit.gate.refusals.get(permit.setup)
+        first = before is None or not before.halted
         number = permit.gate.setup_fault(permit, self.clock.monotonic_s(), fault.reason)
+        refusal = permit.gate.refusals.get(permit.setup)
         self.last_error = fault.reason
         self.metrics.failed(self.clock.now_ms() / 1000)
-        if number:
+        if number and first:
             log.warning(
                 "request refused for our set-up; asking with other content",
                 sink=self.sink.name,
                 **named(permit.setup),
                 reason=fault.reason,
             )
-        elif not known:
+        elif refusal is not None and not refusal.told and (refusal.confirmed or permit.trial is refusal):
+            refusal.told = True
             log.error(
                 "the vendor refuses our set-up; of it only probes are sent until it is mended, nothing is lost",
                 sink=self.sink.name,
                 **named(permit.setup),
                 reason=fault.reason,
                 detail=fault.detail,
+                asked_with="the same content alone" if number else "other content",
                 fix="mend these credentials or the address; a secret given as a file is read again",
             )
         return number

@@ -80,9 +80,10 @@ class Flow:
         """Run until `stop`, then drain, commit and leave the group. Raises: KafkaFailed."""
         consumer = join(self)
         loop = asyncio.get_running_loop()
-        tasks = [loop.create_task(lane.run()) for lane in self.lanes]
+        serving = [*(lane.run() for lane in self.lanes), self.schemas.watch()]
         if self.desk.feeds.values:
-            tasks.append(loop.create_task(self.desk.feeds.run()))
+            serving.append(self.desk.feeds.run())
+        tasks = [loop.create_task(one) for one in serving]
         preparing = loop.create_task(self.desk.prepare_topics())
         polling = loop.create_task(self._poll(consumer))
         try:
@@ -102,7 +103,7 @@ class Flow:
 
     def stop(self) -> None:
         """Take nothing more in; `run` drains, one budget for all, and returns."""
-        self._stopping = True
+        self._stopping = self.desk.leaving = True
         self._stop_by_s = min(self._stop_by_s, self._clock.monotonic_s() + self.options.drain_s)
 
     def distrust(self, reason: str) -> None:
@@ -245,9 +246,9 @@ class Flow:
     async def assigned(self, assignment: Assignment) -> None:
         self.kafka = ""
         self._readable(assignment.starts)
-        if unended := self._held(assignment.starts):
-            # The client waited no longer for the end of their drain.
-            await self.lost([holding.partition for holding in unended])
+        if self._held(assignment.starts):
+            # The client waited no longer for the end of a drain.
+            await self.lost(assignment.starts)
         for partition, start in assignment.starts.items():
             known = told(start, assignment.cluster_id)
             self.ledger.begin(partition, start.offset, assignment.cluster_id, known)
@@ -263,14 +264,9 @@ class Flow:
         holdings = [holding for holding in holdings if holding.live]
         stored = self._commits.last(holdings)
         took_s = self._clock.monotonic_s() - began_s
-        log.info(
-            "partitions revoked",
-            sink=self.desk.sink.name,
-            partitions=len(holdings),
-            clean=clean,
-            took_s=round(took_s, 3),
-            open=sum(len(holding.open) for holding in holdings),
-        )
+        left = sum(len(holding.open) for holding in holdings)
+        figures = {"partitions": len(holdings), "clean": clean, "took_s": round(took_s, 3), "open": left}
+        log.info("partitions revoked", sink=self.desk.sink.name, **figures)
         self._report.revoked(holdings, clean=clean, took_s=took_s)
         self._forget(holdings)
         return stored
@@ -283,8 +279,7 @@ class Flow:
         log.warning(
             "partitions lost; another member may have them", sink=self.desk.sink.name, partitions=len(partitions)
         )
-        holdings = self._held(partitions)
-        self._report.lost(holdings)
+        self._report.lost(holdings := self._held(partitions))
         self._forget(holdings)
 
     def _held(self, partitions: Collection[Partition]) -> list[Holding]:

@@ -46,6 +46,7 @@ class Lane:
         self._asking = Asking(desk, self._inbox, self._queue, self.wake)
         self._translating: Arrival | None = None
         self._held_up = False
+        self._drains = 0
         self._waiting: asyncio.Future[None] | None = None
         self._woken = False
         self._parked_last = False
@@ -211,8 +212,9 @@ class Lane:
     # Revokes
 
     def drain(self, *, on: bool) -> None:
-        """Have nothing wait for company, or end that."""
-        self._turn.draining = self._asking.turn.draining = on
+        """Have nothing wait for company, or end that; a revoke may come in the middle of a stop."""
+        self._drains += 1 if on else -1
+        self._turn.draining = self._asking.turn.draining = self._drains > 0
         self.wake()
 
     def drop(self, gone: Callable[[OpenRecord], bool]) -> None:

@@ -46,6 +46,7 @@ class SchemaWait:
         self._on_known = on_known
         self._on_missing = on_missing
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._fault: asyncio.Future[None] | None = None
         self._wants: dict[Partition, int] = {}
         self._denied: int | None = None
 
@@ -58,7 +59,13 @@ class SchemaWait:
         self.waiting[partition] = deque([opened])
         self._wants[partition] = schema
         if schema not in self._tasks:
-            self._tasks[schema] = asyncio.get_running_loop().create_task(self._learn(schema))
+            task = self._tasks[schema] = asyncio.get_running_loop().create_task(self._learn(schema))
+            task.add_done_callback(self._ended)
+
+    async def watch(self) -> None:
+        """Raise what a task ended of, until cancelled: its partitions would stand still and nobody would know."""
+        self._fault = asyncio.get_running_loop().create_future()
+        await self._fault
 
     def forget(self, partitions: Iterable[Partition]) -> None:
         """Drop what waits of these partitions; a schema nobody wants is asked for no more."""
@@ -99,6 +106,11 @@ class SchemaWait:
                 return
             failures += 1
             await asyncio.sleep(delay_s(failures, self._chance, first_s=RETRY_FIRST_S, longest_s=RETRY_LONGEST_S))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None and self._fault is not None and not self._fault.done():
+            self._fault.set_exception(fault)
 
     def _end(self, schema: int) -> None:
         """Let the next record of this schema ask anew; before any record is taken up again, which may be the next."""

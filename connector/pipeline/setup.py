@@ -30,7 +30,7 @@ class Refusal:
     """What is known of one set-up since it was refused. Every reading of time is an argument.
 
     `accusation` numbers a halt while the content is under suspicion, 0 once the fault is ours. `probing`: a request of
-    it is on its way. `suspect` content met a set-up fault before.
+    it is on its way. `suspect` content met a set-up fault before. `told`: the log says what to mend.
     """
 
     def __init__(self, state: Literal["doubted", "halted"], now_s: float, accusation: int = 0) -> None:
@@ -38,6 +38,7 @@ class Refusal:
         self.accusation = accusation
         self.reason = ""
         self.probing = False
+        self.told = False
         self.probe_at_s = now_s
         self._asked = False
         self._last_prober: Hashable = None

@@ -167,7 +167,7 @@ class Turn:
                 return "shut" if quota_s > 0.0 else "refused"
             return "alone" if gate.probes(setup) else "go"
 
-        trigger = "revoke" if self.draining else "time"
+        trigger = ("shutdown" if desk.leaving else "revoke") if self.draining else "time"
         batch = cut(self._queue, desk.sink.endpoints, leave, desk.request_bytes, self._asides.held, trigger)
         return (None if batch is None else Flight(batch, None)), wait_s
 

@@ -4,7 +4,10 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from prometheus_client import CollectorRegistry
+
 from connector.domain.record import Outgoing, Partition, Record
+from connector.observe.metrics import Metrics
 from connector.pipeline.consume import Consumer, Owner
 from connector.pipeline.flow import Flow
 from connector.pipeline.lookup import OpenStore
@@ -14,7 +17,7 @@ from connector.sinks.contract import Sink
 from tests.doubles import clock
 from tests.doubles.broker import ListConsumer, ListProducer
 from tests.doubles.http import Answer, ScriptedHttp, Sent
-from tests.unit.pipeline.making import P0, PlainSink, TextDecoder, record, silent_metrics
+from tests.unit.pipeline.making import P0, PlainSink, TextDecoder, record
 
 
 def records(names: Sequence[str], *, keys: Sequence[str] | None = None, partition: Partition = P0) -> list[Record]:
@@ -57,7 +60,8 @@ class Rig:
             open_store=open_store,
             registrar=registrar,
         )
-        self.flow = Flow(used, self.options, outside, silent_metrics())
+        self.counted = CollectorRegistry()
+        self.flow = Flow(used, self.options, outside, Metrics(self.counted).flow("test", ["t"]))
         self._log = log
         self._starts = starts or dict.fromkeys({one.partition for one in log}, 0)
 
@@ -76,6 +80,11 @@ class Rig:
         script.result()
         self.flow.stop()
         await running
+
+    def triggers(self) -> Mapping[str, int]:
+        """Count the batches that were sent, by what closed them."""
+        family = next(one for one in self.counted.collect() if one.name == "connector_batches")
+        return {one.labels["trigger"]: int(one.value) for one in family.samples if one.value}
 
     @property
     def stored(self) -> Mapping[Partition, int]:

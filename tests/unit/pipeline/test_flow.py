@@ -217,12 +217,45 @@ def test_a_403_for_one_items_content_costs_that_item_alone() -> None:
     assert rig.stored[P0] == 400
 
 
+def test_a_lone_record_whose_set_up_is_refused_waits_and_the_log_says_once_what_to_mend() -> None:
+    """There is no other content to ask with, so nobody knows whether it is its own fault: it is never a letter."""
+    script = lambda sent: Answer(401 if sent.at_s < 600.0 else 200)  # noqa: E731
+    trouble: list[str] = []
+
+    async def until(rig: Rig) -> None:
+        await asyncio.sleep(500.0)
+        trouble.append(rig.flow.trouble()["vendor"])
+        await asyncio.sleep(200.0)
+
+    with capture_logs() as lines:
+        rig = play(lambda: Rig(records(["a"]), script), until)
+    assert trouble == ["refuses our set-up (event: credentials); mend the credentials or the address"]
+    errors = [line for line in lines if line["log_level"] == "error"]
+    assert [(line["endpoint"], line["asked_with"]) for line in errors] == [("event", "the same content alone")]
+    assert "mend these credentials" in errors[0]["fix"]
+    assert rig.producer.letters == []
+    assert rig.stored[P0] == 1
+
+
 def test_a_redirect_is_no_address_to_go_to() -> None:
     script = lambda sent: Answer(302, headers={"location": "https://elsewhere.example/"})  # noqa: E731
     rig = play(lambda: Rig(records(["a", "b"]), script), seconds(60.0))
     assert {sent.to for sent in rig.http.sent} == {"event"}
     assert rig.producer.letters == []
     assert rig.stored.get(P0, 0) == 0
+
+
+# Faults of our own
+
+
+def test_a_question_to_the_registry_that_ends_in_a_fault_ends_the_flow() -> None:
+    """Its partition would stand still for good, and nothing would say so."""
+
+    def ask(schema: int) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        play(lambda: Rig(records(["?7:a"]), ask=ask), seconds(60.0))
 
 
 # Rebalances
@@ -281,6 +314,32 @@ def test_a_partition_that_comes_back_at_once_starts_anew() -> None:
     rig = play(lambda: Rig(records(names), lambda sent: Answer(delay_s=1.0)), until)
     assert rig.stored[P0] == 20
     assert set(rig.http.bodies) == {name.encode() for name in names}
+
+
+def test_a_revoke_in_the_middle_of_a_stop_does_not_have_the_rest_wait_for_company() -> None:
+    """`b` may go once `a` of its key is answered, and would wait for company for longer than the drain may take."""
+    endpoints = {
+        "event": replace(EVENT, limits=replace(LIMITS, items=1)),
+        "late": replace(EVENT, name="late", limits=replace(LIMITS, linger_s=30.0)),
+    }
+    sink = PlainSink(endpoints, goes_to=lambda name, endpoint: (name == "b") == (endpoint == "late"))
+    log = records(["a", "b", "c"], keys=["k", "k", "other"])
+    revoked: list[float] = []
+
+    async def until(rig: Rig) -> None:
+        async def revoke() -> None:
+            await asyncio.sleep(1.0)
+            revoked.append(await rig.consumer.revoke(P1))
+
+        await asyncio.sleep(0.5)
+        revoking.append(asyncio.ensure_future(revoke()))
+
+    revoking: list[asyncio.Future[None]] = []
+    script = lambda sent: Answer(delay_s=2.0)  # noqa: E731
+    rig = play(lambda: Rig(log, script, sink=sink, starts={P0: 0, P1: 0}), until)
+    assert revoked[0] < 0.1
+    assert rig.stored[P0] == 3
+    assert rig.triggers() == {"count": 2, "shutdown": 1}
 
 
 def test_a_revoke_that_ends_late_leaves_the_next_assignment_alone() -> None:
