@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from connector.adapters.http_client import HttpClient
 from connector.adapters.http_transport import HttpOptions
 from connector.adapters.kafka_client import refused_property
 from connector.adapters.kafka_consumer import KafkaConsumer
-from connector.adapters.kafka_producer import KafkaProducer
+from connector.adapters.kafka_producer import KafkaProducer, refusal
 from connector.adapters.kafka_starts import BrokerStarts
 from connector.adapters.schema_files import load_schemas
 from connector.adapters.schema_registry import RegistryOptions, SchemaRegistry
@@ -86,12 +87,22 @@ def read_plan(environ: Mapping[str, str]) -> Plan:
             for sink in sinks
             for topic in own_topics(sink)
         ]
-    refused = refused_property(settings.kafka) if settings is not None else None
-    if refused is not None:
-        problems.append(Problem(variable_name(refused or "*"), "the Kafka client refuses what it is set to"))
+    problems += _refused(settings.kafka) if settings is not None else []
     if problems or settings is None:
         raise SettingsError(problems)
     return Plan(settings, sinks, event_map, environ)
+
+
+def _refused(kafka: Mapping[str, str]) -> list[Problem]:
+    """Have the Kafka client read its properties: those it reads records with, then those it writes letters with."""
+    name = refused_property(kafka)
+    if name is not None:
+        return [Problem(variable_name(name or "*"), "the Kafka client refuses what it is set to")]
+    objection = refusal(kafka)
+    # It names a property by one of its names, which need not be the one that was set.
+    named = [name for name in re.findall("`([a-z.]+)`", objection) if name in kafka]
+    at = variable_name(named[0] if named else "*")
+    return [Problem(at, f"letters cannot be written: {objection}")] if objection else []
 
 
 class Process:

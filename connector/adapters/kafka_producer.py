@@ -20,6 +20,7 @@ from connector.errors import WriteFailed
 
 _log: Any = structlog.get_logger(__name__)
 
+MESSAGE_TIMEOUT_S = 30.0
 _EVERY_S = 0.02
 _TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.INVALID_MSG_SIZE)
 _TIMED_OUT = (KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError._TIMED_OUT_QUEUE)
@@ -31,6 +32,30 @@ def _client(settings: dict[str, Any]) -> Producer:
     return Producer(settings, logger=quiet_logger())
 
 
+def _settings(properties: Properties, message_timeout_s: float, batch_bytes: int | None) -> dict[str, Any]:
+    return {
+        "client.id": "connector-dead-letters" if batch_bytes is None else "connector-topics",
+        "compression.type": "lz4",
+        **properties,
+        "acks": "all",
+        "enable.idempotence": True,
+        # A batch over the topic's limit fails as a whole: alone, only what is too large itself is found so.
+        **({"batch.num.messages": 1} if batch_bytes is None else {"batch.size": batch_bytes, "linger.ms": 5}),
+        "message.timeout.ms": round(message_timeout_s * 1000),
+    }
+
+
+def refusal(properties: Properties) -> str:
+    """Have the client read what it would write letters with, without a connection; return what it objects to, or ""."""
+    unconnected = {name: value for name, value in properties.items() if name != "bootstrap.servers"}
+    try:
+        _client(_settings(unconnected, MESSAGE_TIMEOUT_S, None))
+    except KafkaException as exc:
+        error = exc.args[0]
+        return error.str().removeprefix("Failed to create producer: ") if isinstance(error, KafkaError) else "unknown"
+    return ""
+
+
 class KafkaProducer:
     """The `Producer` of pipeline/dead_letter.py; after a fatal error the next record goes by a new client."""
 
@@ -38,21 +63,12 @@ class KafkaProducer:
         self,
         properties: Properties,
         *,
-        message_timeout_s: float = 30.0,
+        message_timeout_s: float = MESSAGE_TIMEOUT_S,
         batch_bytes: int | None = None,
         client: Callable[[dict[str, Any]], Producer] = _client,
     ) -> None:
         self._client = client
-        self._settings: dict[str, Any] = {
-            "client.id": "connector-dead-letters" if batch_bytes is None else "connector-topics",
-            "compression.type": "lz4",
-            **properties,
-            "acks": "all",
-            "enable.idempotence": True,
-            # A batch over the topic's limit fails as a whole: alone, only what is too large itself is found so.
-            **({"batch.num.messages": 1} if batch_bytes is None else {"batch.size": batch_bytes, "linger.ms": 5}),
-            "message.timeout.ms": round(message_timeout_s * 1000),
-        }
+        self._settings = _settings(properties, message_timeout_s, batch_bytes)
         self._producer: Producer | None = None
         self._spoiled = False
         self._pending: set[asyncio.Future[None]] = set()

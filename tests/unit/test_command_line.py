@@ -67,6 +67,20 @@ def test_a_sink_that_is_not_there_is_a_wrong_setting() -> None:
     assert "CONNECTOR_SINKS: there is no sink 'segmnt'" in ended.stderr
 
 
+def test_what_dead_letters_cannot_be_written_with_is_a_wrong_setting_before_there_is_any() -> None:
+    environ = {
+        "KAFKA_BOOTSTRAP_SERVERS": "kafka:9092",
+        "KAFKA_RETRIES": "0",
+        "SCHEMA_REGISTRY_URL": "http://registry",
+        "CONNECTOR_SINKS": "segment",
+        "CONNECTOR_TOPICS": "events",
+        "SEGMENT_WRITE_KEY": "key",
+    }
+    ended = connector("run", environ=environ)
+    assert ended.returncode == 2
+    assert "KAFKA_RETRIES: letters cannot be written: `retries` must be set >= 1" in ended.stderr
+
+
 @pytest.mark.parametrize("secret", ["SEGMENT_WRITE_KEY", "KAFKA_SASL_PASSWORD", "SCHEMA_REGISTRY_BEARER_AUTH_TOKEN"])
 def test_wrong_settings_show_no_secret_and_no_traceback(secret: str) -> None:
     ended = connector("run", environ={"CONNECTOR_SINKS": "segment", secret: "hush-hush", "KAFKA_GROUP_ID": "x"})

@@ -7,12 +7,30 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from connector.adapters.kafka_producer import KafkaProducer
+from connector.adapters.kafka_producer import KafkaProducer, refusal
 from connector.errors import WriteFailed
 from connector.pipeline.dead_letter import Letter
 
 LETTER = Letter("letters", b"k", b"v", ())
 Report = Callable[[KafkaError | None, Message], None]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "objection"),
+    [
+        ({"max.in.flight": "10"}, "`max.in.flight` must be set <= 5"),
+        ({"retries": "0"}, "`retries` must be set >= 1"),
+        ({"linger.ms": "40000"}, "`message.timeout.ms` must be greater than `linger.ms`"),
+        ({"linger.ms": "100", "retries": "5"}, ""),
+    ],
+)
+def test_what_the_client_would_refuse_at_the_first_letter_is_told_before_any(
+    wrong: dict[str, str], objection: str
+) -> None:
+    """The bounds that an idempotent producer sets. Source: librdkafka, CONFIGURATION.md."""
+    told = refusal({"bootstrap.servers": "127.0.0.1:9", **wrong})
+    assert told.startswith(objection)
+    assert bool(told) == bool(objection)
 
 
 class FakeClient:

@@ -13,6 +13,8 @@ from structlog.testing import capture_logs
 from connector.adapters.schema_cache import SchemaCache, folder_name
 from connector.adapters.schema_registry import RegistryOptions, SchemaRegistry
 from connector.errors import SchemaChanged, SchemaMissing, SchemaUnavailable
+from connector.pipeline.event_map import EventMap
+from connector.pipeline.plan import make_plan
 
 LONG = '{"type": "record", "name": "R", "fields": [{"name": "a", "type": "long"}]}'
 TEXT = '{"type": "record", "name": "R", "fields": [{"name": "a", "type": "string"}]}'
@@ -81,6 +83,13 @@ def fetched(answer: Answer, schema_id: int = 7, **options: Any) -> tuple[str, ..
 def test_a_schema_is_returned_as_its_text() -> None:
     assert fetched(says({"schema": LONG})) == (LONG,)
     assert fetched(says({"schema": LONG, "schemaType": "AVRO", "id": 7, "extra": [1]})) == (LONG,)
+
+
+def test_a_schema_that_nests_too_deep_is_returned_and_refused_by_its_plan() -> None:
+    deep = '{"type":"array","items":' * 5000 + '"int"' + "}" * 5000
+    (text,) = fetched(says({"schema": deep}))
+    assert text == deep
+    assert make_plan((text,), EventMap(), ()).fault == "nested too deep"
 
 
 def test_an_id_the_registry_does_not_know_is_missing() -> None:
