@@ -71,6 +71,8 @@ class Run:
     async def serve(self) -> None:
         """Run all flows to their end. Raises: KafkaFailed, once the others have drained."""
         background = [asyncio.create_task(self._beat()), asyncio.create_task(self._look())]
+        for task in background:
+            task.add_done_callback(self._unwatched)
         flows = [
             asyncio.create_task(flow.run(partial(self._process.consumer, sink))) for sink, flow in self.flows.items()
         ]
@@ -81,10 +83,16 @@ class Run:
         finally:
             for task in background:
                 task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
+            watched = await asyncio.gather(*background, return_exceptions=True)
+            faulthandler.cancel_dump_traceback_later()
+        for result in (*results, *watched):
+            if isinstance(result, Exception):
                 raise result
+
+    def _unwatched(self, task: asyncio.Task[None]) -> None:
+        """Stop where what watches the flows has ended by a fault: readiness and gauges would stay as they are."""
+        if not task.cancelled():
+            self.stop()
 
     async def _beat(self) -> None:
         """Notice a blocked loop: it is counted, and what blocks it is printed once by the watchdog."""
