@@ -4,14 +4,16 @@ from itertools import islice
 
 from connector.sinks.contract import Need
 
-MOST_BYTES = 32 << 20
+MOST_BYTES = 64 << 20
 FACT_OVERHEAD_BYTES = 1024
+# What JSON holds takes two to five times its bytes once it is read.
+TIMES_ITS_REPLY = 5
 
 
 class Facts:
     """Facts by need, the oldest forgotten first.
 
-    Units: a fact counts as the bytes of its question and of the reply it was read from, and an overhead.
+    Units: a fact counts as the bytes of its question, five times those of the reply it was read from, and an overhead.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
@@ -29,7 +31,7 @@ class Facts:
 
     def keep(self, need: Need, fact: object, size: int, *, now_s: float, until_s: float) -> None:
         self._forget(need)
-        charged = FACT_OVERHEAD_BYTES + len(need.key) + size
+        charged = FACT_OVERHEAD_BYTES + len(need.key) + TIMES_ITS_REPLY * size
         self._known[need] = (fact, until_s, charged)
         self.size += charged
         # One more than comes in, so that what nobody asks for again does not stay.

@@ -1,9 +1,11 @@
 """Facts are kept for their time, and within a bound of bytes."""
 
 import gc
+import json
+import tracemalloc
 import weakref
 
-from connector.pipeline.facts import FACT_OVERHEAD_BYTES, Facts
+from connector.pipeline.facts import FACT_OVERHEAD_BYTES, TIMES_ITS_REPLY, Facts
 from connector.sinks.contract import Need
 
 
@@ -20,12 +22,29 @@ def test_a_fact_stands_for_its_time_and_may_be_none() -> None:
 
 
 def test_the_oldest_go_once_all_together_are_larger_than_the_bound() -> None:
-    each = FACT_OVERHEAD_BYTES + 4 + 1000
+    each = FACT_OVERHEAD_BYTES + 4 + TIMES_ITS_REPLY * 1000
     facts = Facts(most_bytes=3 * each)
     for number in range(10):
         facts.keep(need(number), b"", 1000, now_s=0.0, until_s=60.0)
     assert [number for number in range(10) if facts.known(need(number), 1.0)] == [7, 8, 9]
     assert facts.size == 3 * each
+
+
+def test_facts_take_no_more_memory_than_their_bound() -> None:
+    """A reply of 5 kB as decisions are: twenty campaigns of four ids and three flags each."""
+    flags = {f"flag_{number}": {"value": "some value", "reference": False} for number in range(3)}
+    campaign = {**{f"id_{number}": f"{number:020}" for number in range(4)}, "flags": flags}
+    reply = json.dumps({"campaigns": [campaign] * 20})
+    facts = Facts(most_bytes=4 << 20)
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            facts.keep(need(number), json.loads(reply), len(reply), now_s=0.0, until_s=60.0)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(facts) < 1000, "the bound is met"
+    assert held <= 4 << 20
 
 
 def test_a_fact_larger_than_the_bound_is_not_kept_and_costs_nothing_after() -> None:
@@ -39,7 +58,7 @@ def test_a_fact_that_is_kept_anew_is_charged_once() -> None:
     facts = Facts()
     for _ in range(3):
         facts.keep(need(1), b"", 500, now_s=0.0, until_s=60.0)
-    assert (len(facts), facts.size) == (1, FACT_OVERHEAD_BYTES + 4 + 500)
+    assert (len(facts), facts.size) == (1, FACT_OVERHEAD_BYTES + 4 + TIMES_ITS_REPLY * 500)
 
 
 def test_a_fact_whose_time_is_over_is_forgotten_by_what_comes_after() -> None:
