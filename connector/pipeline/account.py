@@ -18,14 +18,14 @@ class Account:
     def __init__(
         self,
         ledger: Ledger,
-        letters: Callable[[Callable[[OpenRecord], None]], Letters],
+        letters: Callable[[Callable[[OpenRecord], Letter], Callable[[OpenRecord], None]], Letters],
         clock: Clock,
         metrics: FlowMetrics,
         *,
         sink: str,
         letters_topic: str,
     ) -> None:
-        self.letters = letters(self._written)
+        self.letters = letters(self._letter, self._written)
         self._ledger = ledger
         self._clock = clock
         self._metrics = metrics
@@ -91,7 +91,7 @@ class Account:
         if not opened.holding.live or opened.done:
             self._ledger.resolve(opened)
             return
-        self.letters.send(opened, self._letter(opened))
+        self.letters.send(opened)
 
     def _letter(self, opened: OpenRecord) -> Letter:
         name = record_id(opened.holding.cluster_id, opened.record)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -21,6 +22,8 @@ from connector.pipeline.guard import Guard
 HEADER = "connector."
 RETRY_FIRST_S = 0.2
 RETRY_LONGEST_S = 10.0
+# A letter takes several times what its record is charged, so that they are made as the producer takes them.
+MOST_PRODUCED = 1000
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +94,8 @@ def _schema_id(value: bytes | None) -> str:
 class Letters:
     """Writes letters until the broker has them. Never gives one up.
 
-    `pending` are on their way or waiting to be produced again; `held` were refused by the guard and stay open.
+    `pending` are on their way or waiting to be; `held` were refused by the guard and stay open. `write` makes the
+    letter of a record.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class Letters:
         clock: Clock,
         chance: random.Random,
         metrics: FlowMetrics,
+        write: Callable[[OpenRecord], Letter],
         on_written: Callable[[OpenRecord], None],
     ) -> None:
         self.pending = 0
@@ -111,10 +116,13 @@ class Letters:
         self._clock = clock
         self._chance = chance
         self._metrics = metrics
+        self._write = write
         self._on_written = on_written
+        self._waiting: deque[OpenRecord] = deque()
+        self._produced = 0
 
-    def send(self, opened: OpenRecord, letter: Letter) -> None:
-        """Produce the letter of a record, if the guard admits it."""
+    def send(self, opened: OpenRecord) -> None:
+        """Write the letter of a record, if the guard admits it."""
         reason = opened.failures[0].verdict.reason
         was_tripped = self.guard.tripped
         if not self.guard.admits(reason):
@@ -123,7 +131,7 @@ class Letters:
                 self._metrics.guard(True)
                 log.error(
                     "dead-letter guard tripped: the sink refuses most records; nothing more is sent",
-                    letters_topic=letter.topic,
+                    letters_topic=self._write(opened).topic,
                     reason=reason,
                     fix="mend the events or the settings and restart, or set CONNECTOR_GUARD=off",
                 )
@@ -131,11 +139,27 @@ class Letters:
         self.pending += 1
         holding = opened.holding
         holding.highest_sent = max(holding.highest_sent, opened.record.offset)
-        self._produce(opened, letter, 0, self._clock.monotonic_s())
+        self._waiting.append(opened)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Produce what waits, as far as there is room."""
+        while self._waiting and self._produced < MOST_PRODUCED:
+            opened = self._waiting.popleft()
+            if opened.holding.live:
+                self._produced += 1
+                self._produce(opened, self._write(opened), 0, self._clock.monotonic_s())
+            else:
+                self.pending -= 1
+
+    def _ended(self) -> None:
+        self.pending -= 1
+        self._produced -= 1
+        self._go_on()
 
     def _produce(self, opened: OpenRecord, letter: Letter, failures: int, began_s: float) -> None:
         if not opened.holding.live:
-            self.pending -= 1
+            self._ended()
             return
         future = self._producer.produce(letter)
         future.add_done_callback(partial(self._reported, opened, letter, failures, began_s))
@@ -144,15 +168,15 @@ class Letters:
         self, opened: OpenRecord, letter: Letter, failures: int, began_s: float, future: "asyncio.Future[None]"
     ) -> None:
         if future.cancelled():
-            self.pending -= 1
+            self._ended()
             return
         failure = future.exception()
         reason, took_s = opened.failures[0].verdict.reason, self._clock.monotonic_s() - began_s
         if failure is None:
-            self.pending -= 1
             self.failing = ""
             self._metrics.letter(reason, "written", took_s)
             self._on_written(opened)
+            self._ended()
             return
         self._metrics.letter(reason, "failed", took_s)
         kind = failure.kind if isinstance(failure, WriteFailed) else "refused"

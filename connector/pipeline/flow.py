@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 
@@ -53,9 +54,7 @@ class Flow:
         self.ledger = Ledger(on_stale=lambda partition: metrics.stale_marks(partition.topic, 1))
         self.account = Account(
             self.ledger,
-            lambda on_written: Letters(
-                outside.producer, Guard(on=options.guard), outside.clock, outside.chance, metrics, on_written
-            ),
+            partial(Letters, outside.producer, Guard(on=options.guard), outside.clock, outside.chance, metrics),
             outside.clock,
             metrics,
             sink=sink.name,

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
+from functools import partial
 
 from connector.domain.outcome import Rejected
 from connector.pipeline.account import Account
@@ -27,7 +28,7 @@ class Books:
         metrics, time = silent_metrics(), clock.LoopClock()
         self.account = Account(
             self.ledger,
-            lambda written: Letters(self.producer, Guard(on=True), time, random.Random(1), metrics, written),
+            partial(Letters, self.producer, Guard(on=True), time, random.Random(1), metrics),
             time,
             metrics,
             sink="plain",

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -89,13 +90,19 @@ def test_a_letter_too_large_loses_its_own_headers_then_its_value_and_no_more() -
 # Letters
 
 
+def letters(
+    producer: ListProducer, write_one: Callable[[OpenRecord], Letter] = letter_of, *, guard: bool = True
+) -> Letters:
+    time, chance = clock.LoopClock(), random.Random(1)
+    return Letters(producer, Guard(on=guard), time, chance, silent_metrics(), write_one, WRITTEN.append)
+
+
 def send(producer: ListProducer, within_s: float, record: OpenRecord | None = None, *, guard: bool = True) -> Letters:
     """Send one letter and wait; `written` tells whether the record was marked."""
 
     async def main() -> Letters:
-        made = Letters(producer, Guard(on=guard), clock.LoopClock(), random.Random(1), silent_metrics(), WRITTEN.append)
-        one = record or opened()
-        made.send(one, letter_of(one))
+        made = letters(producer, guard=guard)
+        made.send(record or opened())
         await asyncio.sleep(within_s)
         return made
 
@@ -140,6 +147,50 @@ def test_the_letter_counts_as_sent_before_its_acknowledgement() -> None:
     record = opened()
     send(ListProducer(delay_s=1.0), 0.1, record)
     assert record.holding.highest_sent == 7
+
+
+def test_letters_are_made_as_the_producer_takes_them() -> None:
+    """A letter takes several times what its record is charged, and an outage may end with all that is open expired."""
+    made: list[int] = []
+
+    def write_one(record: OpenRecord) -> Letter:
+        made.append(record.record.offset)
+        return letter_of(record)
+
+    async def main() -> Letters:
+        producer, holding = ListProducer(delay_s=1.0), Holding(P0, 1, 0, "cluster")
+        sending = letters(producer, write_one)
+        for offset in range(2500):
+            one = holding.admit(replace(RECORD, offset=offset), 0.0)
+            one.failures = (Failure("", Rejected("expired")),)
+            sending.send(one)
+        counts.append((sending.pending, len(made), len(producer.letters)))
+        for _ in range(3):
+            await asyncio.sleep(1.1)
+            counts.append((sending.pending, len(made), len(producer.letters)))
+        return sending
+
+    counts: list[tuple[int, int, int]] = []
+    WRITTEN.clear()
+    clock.run(main())
+    assert counts == [(2500, 1000, 0), (1500, 2000, 1000), (500, 2500, 2000), (0, 2500, 2500)]
+    assert made == sorted(one.record.offset for one in WRITTEN) == list(range(2500))
+
+
+def test_what_waits_for_the_producer_is_forgotten_with_its_epoch() -> None:
+    async def main() -> Letters:
+        producer, holding = ListProducer(lambda letter: "refused"), Holding(P0, 1, 0, "cluster")
+        sending = letters(producer)
+        for offset in range(2500):
+            one = holding.admit(replace(RECORD, offset=offset), 0.0)
+            one.failures = (Failure("", Rejected("expired")),)
+            sending.send(one)
+        await asyncio.sleep(5.0)
+        holding.live = False
+        await asyncio.sleep(60.0)
+        return sending
+
+    assert clock.run(main()).pending == 0
 
 
 def test_a_letter_of_an_ended_epoch_is_not_produced_again() -> None:
