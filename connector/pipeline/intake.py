@@ -16,6 +16,11 @@ from connector.pipeline.route import Router
 from connector.pipeline.schema_wait import SchemaWait
 from connector.pipeline.translate import Arrival
 
+# So much of records may be decoded at once: an event takes up to fifteen times the memory of its record, and more.
+MOST_DECODED_BYTES = 256 << 10
+
+Arrivals = dict[Lane, list[tuple[Arrival, Event]]]
+
 
 class Intake:
     """Takes open records in, in order per partition; those whose schema is unknown wait with their partition."""
@@ -55,8 +60,8 @@ class Intake:
     def take_some(self, records: Iterable[OpenRecord]) -> None:
         """Do as `take`, but leave the lanes asleep."""
         clock = self._clock
-        began_s = clock.monotonic_s()
-        arrivals: dict[Lane, list[tuple[Arrival, Event]]] = {}
+        began_s, translating_s, decoded = clock.monotonic_s(), 0.0, 0
+        arrivals: Arrivals = {}
         waiting, router, lanes = self.schemas.waiting, self._router, self._lanes
         for opened in records:
             record = opened.record
@@ -69,12 +74,21 @@ class Intake:
             if event is not None:
                 key = router.key(record, event)
                 arrivals.setdefault(lanes[router.lane(record, key)], []).append((Arrival(opened, key), event))
-        decoded_s = clock.monotonic_s()
+                decoded += opened.charged
+                if decoded > MOST_DECODED_BYTES:
+                    translating_s += self._hand_over(arrivals)
+                    arrivals, decoded = {}, 0
+        translating_s += self._hand_over(arrivals)
+        self._metrics.loop("decode", clock.monotonic_s() - began_s - translating_s)
+        self._metrics.translated(translating_s)
+
+    def _hand_over(self, arrivals: Arrivals) -> float:
+        """Have the lanes translate these, and return how long it took."""
+        began_s = self._clock.monotonic_s()
         for lane, those in arrivals.items():
-            lane.take(those, decoded_s + LONGEST_COMPUTED_S)
+            lane.take(those, began_s + LONGEST_COMPUTED_S)
             self._asleep[lane] = None
-        self._metrics.loop("decode", decoded_s - began_s)
-        self._metrics.translated(clock.monotonic_s() - decoded_s)
+        return self._clock.monotonic_s() - began_s
 
     def _wanted(self, opened: OpenRecord) -> Event | None:
         """Decode and route; None where the record goes no further."""

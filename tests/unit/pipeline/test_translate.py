@@ -13,7 +13,7 @@ from connector.pipeline.decode import Ignored
 from connector.sinks.contract import Need, Payloads, Save, Scene, Skip, StoredLookup, Translation
 from tests.doubles.http import Answer
 from tests.doubles.store import ShakyStore
-from tests.unit.pipeline.making import EVENT, P0, PlainSink, TextDecoder
+from tests.unit.pipeline.making import EVENT, LIMITS, P0, PlainSink, TextDecoder, record
 from tests.unit.pipeline.rig import Rig, play, records, seconds
 
 KEPT = StoredLookup("visitor", "memory:", "wait")
@@ -101,6 +101,25 @@ def test_what_waits_to_be_translated_waits_without_its_event() -> None:
     sink = RememberingSink(lookups=(KEPT,))
     play(lambda: Rig(log, sink=sink, open_store=lambda lookup: store, decoder=decoder), until)
     assert held == [(400, 0)]
+
+
+def test_large_records_are_decoded_a_few_at_a_time() -> None:
+    """Of 100 kB each, all forty come with one poll."""
+
+    class Counting(NoticingDecoder):
+        most = 0
+
+        def decode(self, record: Record) -> Event | Ignored:
+            event = super().decode(record)
+            self.most = max(self.most, sum(made() is not None for made in self.made))
+            return event
+
+    decoder = Counting()
+    log = [record(offset, b"k%d" % offset, b"%d" % offset + b"x" * 100_000) for offset in range(40)]
+    sink = PlainSink({"event": replace(EVENT, limits=replace(LIMITS, request_bytes=200_000, item_bytes=200_000))})
+    rig = play(lambda: Rig(log, sink=sink, decoder=decoder), seconds(9.0))
+    assert rig.stored[P0] == 40
+    assert decoder.most <= 3, "256 KiB hold two of them, and the third is over it"
 
 
 def test_a_record_of_many_deliveries_is_charged_for_each() -> None:
