@@ -63,7 +63,7 @@ FLOW: tuple[Family, ...] = (
     _g("partitions_paused", "Partitions standing still for back pressure", "sink", "topic"),
     _c("rebalances_total", "Rebalance callbacks", "sink", "kind"),
     _h("rebalance_drain_seconds", "Time to drain at a revoke", DURATIONS_S, "sink", "outcome"),
-    _c("rebalance_abandoned_records_total", "Records left open at the end of an assignment", "sink", "topic"),
+    _c("rebalance_abandoned_records_total", "Records that an assignment left to the next", "sink", "topic"),
     _c("stale_marks_total", "Completions after the end of their assignment; they mark nothing", "sink", "topic"),
     _c("commits_total", "Offset commits as the broker answered", "sink", "outcome"),
     _c("commit_notes_ignored_total", "Notes of offsets resolved above a commit, not believed", "sink", "reason"),

@@ -48,13 +48,15 @@ class Holding:
 
     Offsets: `start` is where it began, `highest_sent` the last one of which anything left this process,
     `position` the log's end once it was reached, beyond trailing control records. `open` has what is not accounted for,
-    by offset and in order, and nothing of what is; `known` is what is resolved beyond what was read.
+    by offset and in order, and nothing of what is; `known` is what is resolved beyond what was read. `dropped` counts
+    what is left to the next owner.
     """
 
     __slots__ = (
         "_last",
         "_newest",
         "cluster_id",
+        "dropped",
         "epoch",
         "highest_seen",
         "highest_sent",
@@ -77,6 +79,7 @@ class Holding:
         self.highest_sent = -1
         self.open: OrderedDict[int, OpenRecord] = OrderedDict()
         self.known = known or Known()
+        self.dropped = 0
         self.size = 0
         self.live = True
         # Where to go on while nothing is open but more is known: at the last record read, or the first one dropped.
@@ -160,9 +163,9 @@ class Holding:
         """The latest leader by whom anything that is resolved was taken."""
         return max(self.known.leader_epoch, self._newest)
 
-    def drop_above(self, offset: int) -> int:
-        """Forget open records above an offset, which the next owner will consume; return how many."""
-        dropped, ahead, leader_epoch = 0, self.ahead() if self.known.inherited else [], self.leader_epoch
+    def drop_above(self, offset: int) -> None:
+        """Forget open records above an offset, which the next owner will consume."""
+        ahead, leader_epoch = self.ahead() if self.known.inherited else [], self.leader_epoch
         while self.open and next(reversed(self.open)) > offset:
             at, last = self.open.popitem()
             self._last = last.record
@@ -170,10 +173,9 @@ class Holding:
             self.position = min(self.position, at)
             self.size -= last.charged
             last.done = True
-            dropped += 1
+            self.dropped += 1
         if ahead:
             self.known.keep(above(ahead, self.highest_seen + 1), leader_epoch)
-        return dropped
 
 
 class Ledger:

@@ -141,5 +141,5 @@ class Report:
     def _abandoned(self, holdings: Collection[Holding]) -> None:
         for holding in holdings:
             self._metrics.forget(holding.partition)
-            if holding.open:
-                self._metrics.abandoned(holding.partition.topic, len(holding.open))
+            if left := holding.dropped + len(holding.open):
+                self._metrics.abandoned(holding.partition.topic, left)

@@ -2,11 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry
+from prometheus_client.samples import Sample
 
 from connector.domain.record import Outgoing, Partition, Record
+from connector.observe.families import PREFIX
 from connector.observe.metrics import Metrics
 from connector.pipeline.consume import Consumer, Owner
 from connector.pipeline.flow import Flow
@@ -83,8 +85,15 @@ class Rig:
 
     def triggers(self) -> Mapping[str, int]:
         """Count the batches that were sent, by what closed them."""
-        family = next(one for one in self.counted.collect() if one.name == "connector_batches")
-        return {one.labels["trigger"]: int(one.value) for one in family.samples if one.value}
+        return {one.labels["trigger"]: int(one.value) for one in self._samples("batches_total") if one.value}
+
+    def total(self, name: str) -> int:
+        """Sum a metric over its labels."""
+        return sum(int(one.value) for one in self._samples(name))
+
+    def _samples(self, name: str) -> Iterable[Sample]:
+        for family in self.counted.collect():
+            yield from (one for one in family.samples if one.name == PREFIX + name)
 
     @property
     def stored(self) -> Mapping[Partition, int]:

@@ -279,6 +279,31 @@ def test_a_revoke_settles_what_is_on_the_wire_and_leaves_the_rest_to_the_next_ow
     assert rig.http.bodies == taken, "and nothing after the revoke"
 
 
+def test_what_was_consumed_is_resolved_in_flight_or_abandoned() -> None:
+    """Of a revoked partition too: what was sent of it is resolved or not, and what was not is the next owner's."""
+    sums: list[tuple[int, int]] = []
+
+    async def until(rig: Rig) -> None:
+        def add_up() -> None:
+            names = ("records_resolved_total", "records_in_flight", "rebalance_abandoned_records_total")
+            sums.append((rig.total("records_consumed_total"), sum(rig.total(name) for name in names)))
+
+        await asyncio.sleep(2.0)
+        await rig.consumer.revoke(P0)
+        await asyncio.sleep(2.0)
+        add_up()
+        await rig.consumer.lose(P1)
+        await asyncio.sleep(2.0)
+        add_up()
+
+    sink = PlainSink({"event": replace(EVENT, limits=replace(LIMITS, items=5))})
+    log = [*records([f"a{n}" for n in range(400)]), *records([f"b{n}" for n in range(400)], partition=P1)]
+    script = lambda sent: Answer(200 if sent.at_s < 1.0 else 503, delay_s=0.5)  # noqa: E731
+    rig = play(lambda: Rig(log, script, sink=sink), until)
+    assert sums == [(800, 800), (800, 800)]
+    assert 0 < rig.total("records_resolved_total") < 800
+
+
 def test_partitions_that_stay_go_on_during_a_revoke() -> None:
     async def until(rig: Rig) -> None:
         await asyncio.sleep(0.3)
