@@ -13,7 +13,6 @@ from connector.adapters.kafka_client import (
     is_fatal,
     quiet_logger,
     raised_kind,
-    refused_settings,
 )
 from connector.domain.record import Outgoing
 from connector.errors import WriteFailed
@@ -130,10 +129,7 @@ class KafkaProducer:
         if self._spoiled:
             self._end("fatal")
         if self._producer is None:
-            try:
-                self._producer = self._client(self._settings)
-            except KafkaException as exc:
-                raise refused_settings(exc) from exc
+            self._producer = self._client(self._settings)
         return self._producer
 
     def _end(self, kind: str) -> None:

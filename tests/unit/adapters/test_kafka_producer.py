@@ -117,6 +117,26 @@ def test_a_client_that_refuses_letters_for_good_is_replaced() -> None:
     asyncio.run(run())
 
 
+def test_a_client_that_cannot_be_made_now_fails_its_letter_and_is_made_for_the_next() -> None:
+    """As where the machine has no thread or file left for it; raised, it would end a retry that nobody awaits."""
+    made = Clients([])
+    failures = [KafkaException(KafkaError(KafkaError._CRIT_SYS_RESOURCE))]
+
+    def client(settings: dict[str, Any]) -> Producer:
+        if failures:
+            raise failures.pop()
+        return made(settings)
+
+    async def run() -> None:
+        producer = KafkaProducer({}, client=client)
+        with pytest.raises(WriteFailed, match="refused"):
+            await producer.produce(LETTER)
+        await producer.produce(LETTER)
+        await producer.close()
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
