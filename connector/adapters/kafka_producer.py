@@ -21,6 +21,8 @@ _log: Any = structlog.get_logger(__name__)
 
 MESSAGE_TIMEOUT_S = 30.0
 _EVERY_S = 0.02
+# A request beyond this is more than a broker reads; below it the topic's own limit decides, of what is compressed.
+_MOST_BYTES = 100_000_000
 _TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.INVALID_MSG_SIZE)
 _TIMED_OUT = (KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError._TIMED_OUT_QUEUE)
 # Reports of what was still queued when a fatal error ended the client.
@@ -35,6 +37,7 @@ def _settings(properties: Properties, message_timeout_s: float, batch_bytes: int
     return {
         "client.id": "connector-dead-letters" if batch_bytes is None else "connector-topics",
         "compression.type": "lz4",
+        "message.max.bytes": _MOST_BYTES,
         **properties,
         "acks": "all",
         "enable.idempotence": True,

@@ -57,7 +57,7 @@ class Ledger:
         """Produce all and wait for their acks."""
         # Without idempotence a retry, as a new topic's first batches need, puts them behind later ones.
         settings = {"enable.idempotence": True, "linger.ms": 5, "queue.buffering.max.messages": 200_000}
-        producer = Producer({"bootstrap.servers": bootstrap, **settings})
+        producer = Producer({"bootstrap.servers": bootstrap, "message.max.bytes": 2_000_000, **settings})
 
         def reported(made: Made) -> Callable[[KafkaError | None, Message], None]:
             def report(error: KafkaError | None, message: Message) -> None:

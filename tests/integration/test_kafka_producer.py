@@ -1,6 +1,7 @@
 """The dead-letter producer against a real broker and a mock cluster."""
 
 import asyncio
+import random
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -51,6 +52,22 @@ def test_letters_arrive_in_the_order_they_were_given(kafka_cluster: Kafka) -> No
 
     asyncio.run(run())
     assert [value for _, value, _ in read_all(kafka_cluster.bootstrap, topic, 500)] == values
+
+
+@pytest.mark.shows("Q3")
+def test_a_letter_that_its_topic_takes_goes_there_whole_however_large(kafka_cluster: Kafka) -> None:
+    # By default a client stops at 1,000,000 bytes, and a topic takes 1,048,588 of what is compressed.
+    sizes = [(random.Random(1).randbytes(1_040_000), "dense"), (bytes(5_000_000), "sparse")]
+    topic = kafka_cluster.create_topic(fresh("letters"))
+
+    async def run() -> None:
+        producer = KafkaProducer({"bootstrap.servers": kafka_cluster.bootstrap})
+        for value, key in sizes:
+            await producer.produce(Letter(topic, key.encode(), value, HEADERS))
+        await producer.close()
+
+    asyncio.run(run())
+    assert read_all(kafka_cluster.bootstrap, topic, 2) == [(key.encode(), one, list(HEADERS)) for one, key in sizes]
 
 
 def failure(bootstrap: str, letter: Letter, properties: dict[str, str | int]) -> str:
