@@ -27,6 +27,7 @@ from tests.soak.stream import held, replica, running
 
 CERTIFICATES = Path(__file__).parents[1] / "doubles/certificates"
 RECOVERY_S = 15
+LANES = 8
 
 Fault = Callable[[Vendor], AbstractAsyncContextManager[None]]
 
@@ -183,7 +184,8 @@ def test_a_proxy_that_does_not_serve_is_named(mock: MockCluster, tmp_path: Path,
 
 @pytest.mark.row(
     "connections closed after each reply",
-    bound="announced: 0 errors; unannounced: at most 3 of each lane crossed with the close; 0 duplicates, 0 missing",
+    bound="announced: 0 errors; unannounced: at most 3 of each lane crossed with the close; 0 duplicates, 0 missing; "
+    "at least 95% of the requests/s over kept ones",
 )
 @pytest.mark.parametrize("headers", [{"Connection": "close"}, {}], ids=["announced", "unannounced"])
 @pytest.mark.shows("V21")
@@ -192,21 +194,37 @@ def test_a_vendor_that_keeps_no_connection_costs_no_record(
 ) -> None:
     async def run() -> None:
         trial = on_mock(mock)
-        closing = segment(trial.ledger, lambda *_: Reply(200, headers, TAKEN.body, then="close"))
-        async with Vendor(closing) as vendor:
+        kept = Reply(200, body=TAKEN.body, delay_s=0.1)
+        closed = Reply(200, headers, TAKEN.body, delay_s=0.1, then="close")
+        async with Vendor(segment(trial.ledger, lambda *_: kept)) as vendor:
             connector = replica(trial, vendor, tmp_path, SEGMENT_BATCH_SIZE="10")
             with trial.watch() as watch:
+                await trial.mixed(22_000, keys=4000)
                 async with running(connector):
-                    await trial.mixed(10_000, keys=500)
+                    await until(lambda: len(vendor.received) > 100, 60, "a flow")
+                    calm = await _requests_per_s(vendor, 8)
+                    vendor.script = segment(trial.ledger, lambda *_: closed)
+                    await asyncio.sleep(4)  # for those that cross
+                    opened, asked = vendor.connections, len(vendor.received)
+                    closing = await _requests_per_s(vendor, 8)
+                    opened, asked = vendor.connections - opened, len(vendor.received) - asked
                     await trial.settled(90)
                     failed = await _failed(connector)
-            requests = len(vendor.received)
-            tell(**held(trial, watch, connector), requests=requests, crossed=failed.get("reset", 0))
+            figures = held(trial, watch, connector)
+            tell(**figures, crossed=failed.get("reset", 0), per_s=f"{closing:.1f} of {calm:.1f}")
             assert failed.keys() <= (set() if headers else {"reset"})
-            assert failed.get("reset", 0) <= MOST_HANGUPS * 8
-            assert vendor.connections >= requests
+            assert failed.get("reset", 0) <= MOST_HANGUPS * LANES
+            # But for those whose connection was opened before the count began.
+            assert opened >= asked - LANES
+            assert closing >= 0.95 * calm
 
     asyncio.run(run())
+
+
+async def _requests_per_s(vendor: Vendor, for_s: float) -> float:
+    before, began_s = len(vendor.received), time.monotonic()
+    await asyncio.sleep(for_s)  # the figure is over this very time
+    return (len(vendor.received) - before) / (time.monotonic() - began_s)
 
 
 SERVFAIL = 2
