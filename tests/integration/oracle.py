@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -50,7 +50,11 @@ class Ledger:
         self.entries: dict[str, Entry] = {}
         self.accepted: list[str] = []
         self.bodies: dict[str, set[str]] = defaultdict(set)
+        self._taken: set[str] = set()
         self._at: dict[Place, Entry] = {}
+        self._ends: dict[tuple[str, int], int] = {}
+        # Of a long run's records few are open, and all are looked through five times a second.
+        self._open: dict[Place, Entry] = {}
         self._lock = threading.Lock()
 
     def produce(self, bootstrap: str, topic: str, records: Iterable[Made], *, partition: int | None = None) -> None:
@@ -77,7 +81,8 @@ class Ledger:
     def add(self, made: Made, place: Place) -> None:
         """A record was produced, and this is where it sits."""
         with self._lock:
-            self.entries[made.id] = self._at[place] = Entry(made, place)
+            self.entries[made.id] = self._at[place] = self._open[place] = Entry(made, place)
+            self._end(place)
 
     def accept(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """The vendor took these messages."""
@@ -85,17 +90,23 @@ class Ledger:
             for message in messages:
                 identifier = message["messageId"]
                 self.accepted.append(identifier)
+                self._taken.add(identifier)
                 self.bodies[identifier].add(json.dumps(message, sort_keys=True))
 
     @property
     def delivered(self) -> set[str]:
         with self._lock:
-            return set(self.accepted)
+            return set(self._taken)
+
+    @property
+    def count(self) -> int:
+        """How many were delivered, each counted once."""
+        return len(self._taken)
 
     @property
     def duplicates(self) -> int:
         with self._lock:
-            return len(self.accepted) - len(set(self.accepted))
+            return len(self.accepted) - len(self._taken)
 
     def entry_at(self, place: Place) -> Entry | None:
         return self._at.get(place)
@@ -104,11 +115,16 @@ class Ledger:
         """Take out records that Kafka itself no longer has."""
         with self._lock:
             for identifier in ids:
-                del self._at[self.entries.pop(identifier).place]
+                place = self.entries.pop(identifier).place
+                del self._at[place]
+                self._open.pop(place, None)
+            self._ends.clear()
+            for place in self._at:
+                self._end(place)
 
-    def _places(self) -> dict[Place, Entry]:
-        with self._lock:  # records may still be produced, by another thread
-            return dict(self._at)
+    def _end(self, place: Place) -> None:
+        topic, partition, offset = place
+        self._ends[topic, partition] = max(self._ends.get((topic, partition), 0), offset + 1)
 
     def missing(self, letters: Iterable[Letter] = ()) -> set[str]:
         """Ids that were neither delivered nor dead-lettered nor to be skipped."""
@@ -135,18 +151,19 @@ class Ledger:
 
     def ends(self) -> dict[tuple[str, int], int]:
         """The offset after the last produced record of each partition."""
-        ends: Counter[tuple[str, int]] = Counter()
-        for topic, partition, offset in self._places():
-            ends[topic, partition] = max(ends[topic, partition], offset + 1)
-        return dict(ends)
+        with self._lock:  # records may still be produced, by another thread
+            return dict(self._ends)
 
     def lowest_open(self, letters: Iterable[Place]) -> dict[tuple[str, int], int]:
         """Per partition the lowest offset that is neither delivered nor in a letter; the end where there is none."""
-        done, lettered, lowest = self.delivered | self.skipped, set(letters), self.ends()
-        for place, entry in self._places().items():
-            if entry.made.id not in done and place not in lettered:
-                at = place[:2]
-                lowest[at] = min(lowest.get(at, place[2]), place[2])
+        lettered = set(letters)
+        with self._lock:
+            for place, entry in list(self._open.items()):
+                if entry.made.id in self._taken or entry.made.id in self.skipped or place in lettered:
+                    del self._open[place]
+            still, lowest = list(self._open), dict(self._ends)
+        for topic, partition, offset in still:
+            lowest[topic, partition] = min(lowest[topic, partition], offset)
         return lowest
 
 
@@ -207,7 +224,7 @@ def said_resolved(bootstrap: str, group: str, topic: str, partitions: int = 6) -
 
 
 def letters(bootstrap: str, topic: str) -> list[Letter]:
-    """Read a dead-letter topic to its end."""
+    """Read a dead-letter topic to its end. Raises: KafkaException where that is not reached."""
     reader = Consumer({"bootstrap.servers": bootstrap, "group.id": "letters", "enable.partition.eof": True})
     try:
         partitions = list(reader.list_topics(topic, 10).topics[topic].partitions)
@@ -217,10 +234,14 @@ def letters(bootstrap: str, topic: str) -> list[Letter]:
             message = reader.poll(1.0)
             if message is None:
                 continue
-            if message.error() is not None:
-                ended.add(message.partition())
+            error = message.error()
+            if error is not None:
+                if error.code() == KafkaError._PARTITION_EOF:
+                    ended.add(message.partition())
                 continue
             found.append(_letter(message))
+        if len(ended) < len(partitions):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         return found
     finally:
         reader.close()
@@ -261,12 +282,12 @@ class Watch:
         while not self._stop.wait(0.2):
             try:
                 found = looking.committed(asked, 15)
+                # Read after the commits: what is open now was open then.
+                lettered = (
+                    [origin_of(one) for one in letters(bootstrap, self._letters_topic)] if self._letters_topic else []
+                )
             except KafkaException:
-                continue  # no coordinator just now: nothing was seen, and nothing is claimed of this moment
-            # Read after the commits: what is open now was open then.
-            lettered = (
-                [origin_of(one) for one in letters(bootstrap, self._letters_topic)] if self._letters_topic else []
-            )
+                continue  # no broker just now: nothing was seen, and nothing is claimed of this moment
             lowest = self._ledger.lowest_open(lettered)
             self.samples += 1
             for one in found:

@@ -134,12 +134,12 @@ def test_without_any_coordinator_a_flow_goes_on_to_its_bound_and_waits(
                     async with steady(trial):
                         await more(trial.ledger, 1000, "a steady flow")
                         number = await asyncio.to_thread(coordinator, lone_offsets, trial.group)
-                        before, lost_s = len(trial.ledger.delivered), time.monotonic()
+                        before, lost_s = trial.ledger.count, time.monotonic()
                         await asyncio.to_thread(lone_offsets.nodes[number].kill)
                         await asyncio.sleep(LONELY_S - WAITING_S)  # for as long as it may still go on
-                        went_on = len(trial.ledger.delivered) - before
+                        went_on = trial.ledger.count - before
                         await asyncio.sleep(lost_s + LONELY_S - time.monotonic())
-                        waited = len(trial.ledger.delivered) - before - went_on
+                        waited = trial.ledger.count - before - went_on
                         await asyncio.to_thread(lone_offsets.start)
                         back_s = time.monotonic()
                         await more(trial.ledger, 500, "a flow again")
@@ -162,9 +162,9 @@ def coordinator(kafka: Kafka, group: str) -> int:
 
 async def rate(ledger: Ledger, for_s: float) -> float:
     """Return deliveries a second over the next so many seconds."""
-    before, began_s = len(ledger.delivered), time.monotonic()
+    before, began_s = ledger.count, time.monotonic()
     await asyncio.sleep(for_s)  # the figure is over this very time
-    return (len(ledger.delivered) - before) / (time.monotonic() - began_s)
+    return (ledger.count - before) / (time.monotonic() - began_s)
 
 
 def move_leaders(kafka: Kafka, topic: str, turn: int, folder: Path) -> None:

@@ -89,8 +89,8 @@ async def running(*connectors: Connector, fleet: list[Connector] | None = None) 
 
 async def more(ledger: Ledger, count: int, what: str) -> None:
     """Wait until so many records more are delivered."""
-    reached = len(ledger.delivered) + count
-    await until(lambda: len(ledger.delivered) >= reached, 90, what)
+    reached = ledger.count + count
+    await until(lambda: ledger.count >= reached, 90, what)
 
 
 def replica(trial: Trial, vendor: Vendor, folder: Path, **more: str) -> Connector:
