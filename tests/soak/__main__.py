@@ -1,4 +1,4 @@
-"""Run the long tests: `python -m tests.soak [--minutes N] [--only WORDS] [--report FOLDER]`."""
+"""Run the long tests: `python -m tests.soak [--minutes N] [--only WORDS] [--faults N] [--report FOLDER]`."""
 
 import time
 from pathlib import Path
@@ -36,6 +36,7 @@ class Collector:
 def main(
     minutes: float = typer.Option(0.0, help="Begin new rounds for so long; 0 is one round."),
     only: str = typer.Option("", help="Rows to run, as pytest's -k takes them; all if empty."),
+    faults: int = typer.Option(20, help="Faults by chance in a round, one after the other; 2,500 take eight hours."),
     report: str = typer.Option("soak-report", help="Folder of report.txt and report.html."),
 ) -> None:
     """Run every row, again and again with new seeds until the time is over. Exit status 1 if a bound was missed.
@@ -47,7 +48,7 @@ def main(
     while number == 0 or time.monotonic() - began_s < minutes * 60:
         number += 1
         console.rule(f"round {number}")
-        status = pytest.main(_arguments(number, only), plugins=[Collector(found)])
+        status = pytest.main(_arguments(number, only, faults), plugins=[Collector(found)])
         title = f"{number} rounds, {(time.monotonic() - began_s) / 60:.0f} minutes"
         found.write(folder, title)
         if status == pytest.ExitCode.INTERRUPTED:
@@ -62,9 +63,10 @@ def _name(item: pytest.Item, row: pytest.Mark) -> str:
     return f"{row.args[0]} ({variant})" if variant else str(row.args[0])
 
 
-def _arguments(number: int, only: str) -> list[str]:
+def _arguments(number: int, only: str, faults: int) -> list[str]:
     chosen = ["-k", only] if only else []
-    return [str(ROWS), "-v", "-o", "python_files=rows_*.py", "--round", str(number), *chosen]
+    told = ["--round", str(number), "--faults", str(faults)]
+    return [str(ROWS), "-v", "-o", "python_files=rows_*.py", *told, *chosen]
 
 
 if __name__ == "__main__":

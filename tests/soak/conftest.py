@@ -16,12 +16,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--round", type=int, default=1, help="which round of a long run this is")
+    parser.addoption("--faults", type=int, default=20, help="how many faults by chance a round brings")
 
 
 @pytest.fixture
 def round_number(request: pytest.FixtureRequest) -> int:
     """Return the number of this round, from 1."""
     return int(request.config.getoption("--round"))
+
+
+@pytest.fixture
+def faults(request: pytest.FixtureRequest) -> int:
+    """Return how many faults by chance a round brings."""
+    return int(request.config.getoption("--faults"))
 
 
 @pytest.fixture
