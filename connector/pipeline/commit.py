@@ -10,6 +10,8 @@ from connector.pipeline.clock import Clock
 from connector.pipeline.consume import CommitReport, Mark
 
 EVERY_S = 1.0
+# The client commits what is stored once a second, and the broker takes it at once.
+LATE_S = 2.0
 TOO_LARGE = "offset_metadata_too_large"
 
 
@@ -22,14 +24,20 @@ class Commits:
         self._most = MOST_CHARACTERS
         self._stored: dict[Partition, Mark] = {}
         self._packed: dict[Partition, tuple[str, int]] = {}
+        self._committed: dict[Partition, int] = {}
+        # Since when something is stored without any commit that was taken.
+        self._waiting_s: dict[Partition, float] = {}
 
     def begin(self, partition: Partition, start: Mark) -> None:
         self._stored[partition] = start
+        self._committed[partition] = start.offset
 
     def forget(self, partitions: Iterable[Partition]) -> None:
         for partition in partitions:
             self._stored.pop(partition, None)
             self._packed.pop(partition, None)
+            self._committed.pop(partition, None)
+            self._waiting_s.pop(partition, None)
 
     def due(self, holdings: Collection[Holding]) -> dict[Partition, Mark]:
         """Return what is to be stored now."""
@@ -45,6 +53,9 @@ class Commits:
                 if mark != stored:
                     marks[holding.partition] = mark
         self._stored.update(marks)
+        for partition, mark in marks.items():
+            if mark.offset > self._committed[partition]:
+                self._waiting_s.setdefault(partition, now_s)
         return marks
 
     def last(self, holdings: Collection[Holding]) -> dict[Partition, Mark]:
@@ -54,9 +65,30 @@ class Commits:
         return {holding.partition: self._mark(holding, self._stored[holding.partition]) for holding in holdings}
 
     def heard(self, commits: Iterable[CommitReport]) -> None:
-        """Write less from now on where a broker takes less."""
-        if any(commit.kind == TOO_LARGE for commit in commits):
-            self._most //= 2
+        """Note what the broker took; write less from now on where it takes less."""
+        for commit in commits:
+            if commit.kind == TOO_LARGE:
+                self._most //= 2
+            elif not commit.kind:
+                self._taken(commit)
+
+    def late(self) -> dict[Partition, int]:
+        """Return what is committed of those partitions of which nothing was taken for too long."""
+        now_s = self._clock.monotonic_s()
+        return {
+            partition: self._committed[partition]
+            for partition, since_s in self._waiting_s.items()
+            if now_s - since_s >= LATE_S
+        }
+
+    def _taken(self, commit: CommitReport) -> None:
+        now_s = self._clock.monotonic_s()
+        for partition, offset in commit.offsets.items():
+            if partition in self._committed:
+                self._committed[partition] = max(self._committed[partition], offset)
+                self._waiting_s.pop(partition, None)
+                if self._stored[partition].offset > offset:
+                    self._waiting_s[partition] = now_s
 
     def _packs(self, holding: Holding) -> bool:
         """Write down what is resolved ahead; whether that is anything new."""

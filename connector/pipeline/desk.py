@@ -173,7 +173,7 @@ class Desk:
                 reason=fault.reason,
                 detail=fault.detail,
                 asked_with="the same content alone" if number else "other content",
-                fix="mend these credentials or the address; a secret given as a file is read again",
+                fix="mend these credentials, the address or the proxy; a secret given as a file is read again",
             )
         return number
 

@@ -233,7 +233,8 @@ class Flow:
         holdings = self.ledger.holdings
         store = self._commits.due(holdings.values())
         everything = self._stopping or self.desk.stopped or letters.pending > MOST_LETTERS
-        pause, resume = self.throttle.orders(holdings, self.schemas.waiting.keys(), everything=everything)
+        standing, late = self.schemas.waiting.keys(), self._commits.late()
+        pause, resume = self.throttle.orders(holdings, standing, late, everything=everything)
         self.account.report()
         parked = relieve(self.lanes, self.throttle, len(holdings))
         if self._report.due():

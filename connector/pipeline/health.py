@@ -54,7 +54,7 @@ def trouble(
     halts = sorted(halt for gate in desk.gates.values() for halt in gate.refusals.halts())
     if halts:
         which = ", ".join(f"{' '.join(filter(None, setup))}: {refusal.reason}" for setup, refusal in halts)
-        found["vendor"] = f"refuses our set-up ({which}); mend the credentials or the address"
+        found["vendor"] = f"refuses our set-up ({which}); mend the credentials, the address or the proxy"
     for name, value in desk.feeds.values.items():
         if value is None and name in desk.feeds.failing:
             found["feed"] = f"{name} cannot be had: {desk.feeds.failing[name]}"

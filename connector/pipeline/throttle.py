@@ -17,6 +17,7 @@ def most_polled(max_ahead: int) -> int:
 class Throttle:
     """Pauses a partition over its share of the budget or its span; resumes it at half of either.
 
+    Where commits are late a span counts from what is committed: that is where a crash would go back to.
     A pause throws away what the client had prefetched, so the two bounds lie apart.
     """
 
@@ -30,14 +31,25 @@ class Throttle:
         return max(LEAST_SHARE_BYTES, self.budget_bytes // max(1, assigned))
 
     def orders(
-        self, holdings: Mapping[Partition, Holding], standing: Collection[Partition], *, everything: bool
+        self,
+        holdings: Mapping[Partition, Holding],
+        standing: Collection[Partition],
+        late: Mapping[Partition, int],
+        *,
+        everything: bool,
     ) -> tuple[set[Partition], set[Partition]]:
-        """Return what to pause and what to resume. `standing` waits for another reason, `everything` stops all."""
+        """Return what to pause and what to resume.
+
+        Shape: `standing` waits for another reason; `late` is what is committed where commits are; `everything` stops
+               all.
+        """
         share = self.share_bytes(len(holdings))
         wanted: set[Partition] = set()
         for partition, holding in holdings.items():
             slack = 2 if partition in self.paused else 1
-            over = holding.size * slack > share or holding.span * slack > self.most_span
+            end = holding.highest_seen + 1
+            span = max(holding.span, end - late.get(partition, end))
+            over = holding.size * slack > share or span * slack > self.most_span
             if everything or over or partition in standing:
                 wanted.add(partition)
         pause = wanted - self.paused

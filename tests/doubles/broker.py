@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from connector.domain.record import Outgoing, Partition, Record
 from connector.errors import WriteFailed
-from connector.pipeline.consume import Assignment, Mark, Orders, Owner, Polled
+from connector.pipeline.consume import Assignment, CommitReport, Mark, Orders, Owner, Polled
 
 POLL_S = 0.05
 IDLE_S = 0.5
@@ -79,7 +79,8 @@ class ListConsumer:
         taken = set(map(id, ready))
         self._records = [one for one in self._records if id(one) not in taken]
         unreadable, self.unreadable = self.unreadable, {}
-        return Polled(ready, unreadable=unreadable)
+        taken = CommitReport("", {one: mark.offset for one, mark in orders.store.items()})
+        return Polled(ready, commits=[taken] if orders.store else [], unreadable=unreadable)
 
     async def revoke(self, partition: Partition) -> float:
         """Take a partition away, as a rebalance does; return how long its owner held that up."""

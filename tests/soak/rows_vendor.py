@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from statistics import median
 from typing import cast
 
 import pytest
@@ -171,7 +172,9 @@ def test_a_proxy_that_does_not_serve_is_named(mock: MockCluster, tmp_path: Path,
             with trial.watch() as watch:
                 await trial.mixed(500, keys=100)
                 async with running(wrong):
-                    await until(lambda: _says(wrong, "refuses our set-up (proxy)"), 60, "readiness names the proxy")
+                    await until(
+                        lambda: _says(wrong, "refuses our set-up (batch: proxy)"), 60, "readiness names the proxy"
+                    )
                     assert (await _failed(wrong)).keys() == {"proxy"}
                 assert vendor.received == []
                 async with running(right):
@@ -185,7 +188,7 @@ def test_a_proxy_that_does_not_serve_is_named(mock: MockCluster, tmp_path: Path,
 @pytest.mark.row(
     "connections closed after each reply",
     bound="announced: 0 errors; unannounced: at most 3 of each lane crossed with the close; 0 duplicates, 0 missing; "
-    "at least 95% of the requests/s over kept ones",
+    "at least 95% of the requests/s over kept ones, handshakes aside",
 )
 @pytest.mark.parametrize("headers", [{"Connection": "close"}, {}], ids=["announced", "unannounced"])
 @pytest.mark.shows("V21")
@@ -199,24 +202,26 @@ def test_a_vendor_that_keeps_no_connection_costs_no_record(
         async with Vendor(segment(trial.ledger, lambda *_: kept)) as vendor:
             connector = replica(trial, vendor, tmp_path, SEGMENT_BATCH_SIZE="10")
             with trial.watch() as watch:
-                await trial.mixed(22_000, keys=4000)
+                await trial.mixed(26_000, keys=4000)
                 async with running(connector):
                     await until(lambda: len(vendor.received) > 100, 60, "a flow")
-                    calm = await _requests_per_s(vendor, 8)
+                    calm = await _requests_per_s(vendor, 10)
                     vendor.script = segment(trial.ledger, lambda *_: closed)
                     await asyncio.sleep(4)  # for those that cross
                     opened, asked = vendor.connections, len(vendor.received)
-                    closing = await _requests_per_s(vendor, 8)
+                    closing = await _requests_per_s(vendor, 10)
                     opened, asked = vendor.connections - opened, len(vendor.received) - asked
+                    handshake_s = median([await _handshake_s(vendor) for _ in range(20)])
                     await trial.settled(90)
                     failed = await _failed(connector)
             figures = held(trial, watch, connector)
-            tell(**figures, crossed=failed.get("reset", 0), per_s=f"{closing:.1f} of {calm:.1f}")
+            least = 0.95 * LANES / (LANES / calm + handshake_s)
+            tell(**figures, crossed=failed.get("reset", 0), per_s=f"{closing:.1f} of {calm:.1f}, at least {least:.1f}")
             assert failed.keys() <= (set() if headers else {"reset"})
             assert failed.get("reset", 0) <= MOST_HANGUPS * LANES
             # But for those whose connection was opened before the count began.
             assert opened >= asked - LANES
-            assert closing >= 0.95 * calm
+            assert closing >= least
 
     asyncio.run(run())
 
@@ -225,6 +230,15 @@ async def _requests_per_s(vendor: Vendor, for_s: float) -> float:
     before, began_s = len(vendor.received), time.monotonic()
     await asyncio.sleep(for_s)  # the figure is over this very time
     return (len(vendor.received) - before) / (time.monotonic() - began_s)
+
+
+async def _handshake_s(vendor: Vendor) -> float:
+    """Take the time that a connection takes while the vendor is as busy as it is."""
+    began_s = time.monotonic()
+    _, writer = await asyncio.open_connection("127.0.0.1", vendor.port)
+    took_s = time.monotonic() - began_s
+    writer.close()
+    return took_s
 
 
 SERVFAIL = 2

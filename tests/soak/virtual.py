@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from connector.domain.exchange import HttpRequest, HttpResponse
 from connector.domain.record import Partition, Record
-from connector.pipeline.consume import Assignment, Consumer, Mark, Orders, Owner, Polled
+from connector.pipeline.consume import Assignment, CommitReport, Consumer, Mark, Orders, Owner, Polled
 from connector.pipeline.flow import Flow
 from connector.pipeline.options import Options, Outside
 from tests.doubles import clock
@@ -62,7 +62,8 @@ class StreamConsumer:
         for partition in PARTITIONS:
             if partition not in self._paused:
                 records += list(self._read(partition, end, MOST // len(PARTITIONS)))
-        return Polled(records)
+        taken = CommitReport("", {partition: mark.offset for partition, mark in orders.store.items()})
+        return Polled(records, commits=[taken])
 
     def _read(self, partition: Partition, end: int, most: int) -> Iterator[Record]:
         number = self._next[partition]

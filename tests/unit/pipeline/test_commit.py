@@ -153,3 +153,31 @@ def test_what_a_broker_finds_too_long_is_halved_until_it_takes_it() -> None:
     assert 3400 < lengths[0] < 3550
     assert lengths[1] < 1800
     assert lengths[2] < 920
+
+
+def test_what_is_committed_is_told_of_once_no_commit_was_taken_for_two_seconds() -> None:
+    clock = ManualClock()
+    commits, holding = Commits(clock), Holding(P0, 1, 10, "cluster")
+    commits.begin(P0, Mark(10))
+    opened = holding.take([record(offset) for offset in range(10, 15)], 0.0)
+    clock.advance(60.0)
+    assert commits.late() == {}, "nothing is to be committed"
+    holding.resolve(opened[0])
+    commits.due([holding])
+    clock.advance(1.5)
+    holding.resolve(opened[1])
+    commits.due([holding])
+    assert commits.late() == {}
+    commits.heard([CommitReport("_wait_coord")])
+    clock.advance(0.5)
+    assert commits.late() == {P0: 10}
+    commits.heard([CommitReport("", {P0: 11})])
+    assert commits.late() == {}
+    clock.advance(2.0)
+    assert commits.late() == {P0: 11}, "offset 12 waits"
+    commits.heard([CommitReport("", {P0: 12})])
+    clock.advance(60.0)
+    assert commits.late() == {}
+    commits.forget([P0])
+    commits.heard([CommitReport("", {P0: 12})])
+    assert commits.late() == {}

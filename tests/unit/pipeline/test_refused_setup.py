@@ -87,7 +87,7 @@ def test_readiness_names_the_endpoint_and_the_group() -> None:
     log = records([f"{group}-{number}" for number in range(4) for group in ("ios", "web")])
     script = lambda sent: revoked("ios")(replace(sent, at_s=sent.at_s + FROM_S))  # noqa: E731
     play(lambda: Rig(log, script, sink=PAIRS), until)
-    assert said == ["refuses our set-up (event ios: credentials); mend the credentials or the address", ""]
+    assert said == ["refuses our set-up (event ios: credentials); mend the credentials, the address or the proxy", ""]
 
 
 def test_a_lone_record_of_a_refused_key_pair_waits_however_many_others_are_taken() -> None:
