@@ -10,6 +10,7 @@ from connector.pipeline.consume import Assignment, CommitReport, Mark, Orders, O
 from tests.simulation.broker import Broker, Change
 from tests.simulation.loop import Host
 from tests.simulation.records import Tenure
+from tests.simulation.span import Span
 
 CLUSTER = "simulated"
 MOST_GAP_S = 5.0
@@ -39,6 +40,7 @@ class Member:
         self._ended: dict[Partition, int] = {}
         self._paused: set[Partition] = set()
         self._stored: dict[Partition, Mark] = {}
+        self._span = Span(broker, host)
         self._reports: list[CommitReport] = []
         self._busy = False
         self._polled_s = broker.loop.time()
@@ -49,6 +51,7 @@ class Member:
     async def poll(self, orders: Orders) -> Polled:
         self._enter()
         broker, chance = self._broker, self._broker.chance
+        self._span.ordered()
         try:
             self._obey(orders)
             await self._rebalance()
@@ -170,23 +173,13 @@ class Member:
             left -= len(fates)
             if fates:
                 self._positions[partition] = fates[-1].record.offset + 1
-                self._note(self._tenures[partition], fates[-1].record.offset)
+                self._span.note(self._tenures[partition], fates[-1].record.offset)
                 records += [fate.record for fate in fates]
             if left <= 0:
                 break
         if records:
             broker.story.say("{} reads {}", self.host.name, [f"{one.partition}@{one.offset}" for one in records])
         return records
-
-    def _note(self, tenure: Tenure, highest: int) -> None:
-        """Check that no more was open than the span allows when this poll was made."""
-        before, tenure.highest, log, checked = tenure.highest, highest, tenure.log, tenure.checked
-        while checked < len(log) and log[checked].resolved_for(tenure):
-            checked += 1
-        first = log[checked].record.offset if checked < len(log) else highest + 1
-        if before - first > self._broker.scenario.options.max_ahead + tenure.jumped:
-            text = f"{self.host.name} reads on with {tenure.partition} open from {first} to {before}"
-            self._broker.story.violated("span", text)
 
     def _ends(self) -> dict[Partition, int]:
         """Return the positions of logs whose end was reached since it last was."""
@@ -271,6 +264,7 @@ class Member:
         del self._tenures[partition], self._positions[partition]
         self._ended.pop(partition, None)
         self._stored.pop(partition, None)
+        self._span.forget(partition)
         self._paused.discard(partition)
         self._standing.discard(partition)
 
@@ -294,6 +288,7 @@ class Member:
         if mark is None or (held is not None and held.offset == mark.offset and not again):
             return ""
         error = self._broker.commit(self, self._tenures[partition], mark, self._notes[partition])
+        self._span.committed(partition, error)
         self._reports.append(CommitReport(error, {partition: mark.offset}))
         return error
 

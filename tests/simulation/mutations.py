@@ -1,4 +1,4 @@
-"""Nineteen defects on purpose: the simulation is worth what it notices.
+"""Twenty defects on purpose: the simulation is worth what it notices.
 
 Each is put in from outside. Most stand between a flow and what is around it (`Twist`): a sink, a producer, an owner or
 a member of the group that does one thing wrong. Where the defect is one of a stage that only the flow itself makes,
@@ -20,6 +20,7 @@ from connector.domain.record import Partition
 from connector.pipeline.acknowledge import Ledger, OpenRecord
 from connector.pipeline.ahead import Ahead
 from connector.pipeline.aside import Asides
+from connector.pipeline.commit import Commits
 from connector.pipeline.consume import Assignment, Mark, Orders, OutOfRange, Owner, Polled
 from connector.pipeline.dead_letter import Letter
 from connector.pipeline.feed import Feeds
@@ -224,6 +225,13 @@ class CountingExpired(Guard):
         return super().admits("refused")
 
 
+class NeverLate(Commits):
+    """Takes every commit for done."""
+
+    def late(self) -> dict[Partition, int]:
+        return {}
+
+
 class OneForAll(Refusals):
     """Lets any endpoint and group of the quota speak for all of them."""
 
@@ -281,6 +289,9 @@ MUTATIONS = (
         "skip one offset too many", frozenset({"I2", "I3"}), parts={"connector.pipeline.known.Known": KnowingTooMuch}
     ),
     Mutation("store after a revoke", frozenset({"I2"}), Twist(member=StoringLate)),
+    Mutation(
+        "read on while nothing is committed", frozenset({"span"}), parts={"connector.pipeline.flow.Commits": NeverLate}
+    ),
 )
 
 

@@ -132,13 +132,13 @@ def test_added_partitions_are_read_from_their_beginning(
                 await until(connector.ready, 30, "ready")
                 await until(lambda: sum(trial.commits().values()) == 500, 30, "the end committed")
                 with trial.watch() as watch:
+                    began_s = asyncio.get_running_loop().time()
                     kafka_cluster.add_partitions(trial.topic, 5)
                     trial.partitions = 5
                     for number in (2, 3, 4):
                         # Other keys: the sequence of a key is told within its partition.
                         records = [replace(one, key=b"%d" % number) for one in islice(source, 200)]
                         await trial.produce(records, number)
-                    began_s = asyncio.get_running_loop().time()
                     await until(lambda: not trial.ledger.missing(), 60, "the new partitions delivered")
                     took_s = asyncio.get_running_loop().time() - began_s
                     await trial.settled(30)
