@@ -229,7 +229,7 @@ def test_a_lone_record_whose_set_up_is_refused_waits_and_the_log_says_once_what_
 
     with capture_logs() as lines:
         rig = play(lambda: Rig(records(["a"]), script), until)
-    assert trouble == ["refuses our set-up (event: credentials); mend the credentials or the address"]
+    assert trouble == ["refuses our set-up (event: credentials); mend the credentials, the address or the proxy"]
     errors = [line for line in lines if line["log_level"] == "error"]
     assert [(line["endpoint"], line["asked_with"]) for line in errors] == [("event", "the same content alone")]
     assert "mend these credentials" in errors[0]["fix"]
