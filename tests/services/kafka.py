@@ -14,6 +14,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from tests.services.jars import kafka_jars
 from tests.services.process import NotReadyError, Process, free_ports, port_open
+from tests.services.wire import ALTER_REASSIGNMENTS, ask, reassignments
 
 _LOGGING = Path(__file__).parent / "log4j2.properties"
 
@@ -116,6 +117,10 @@ class Kafka:
         """Have the first replica of each partition lead it."""
         wanted = [TopicPartition(name, number) for number in range(partitions)]
         self.admin.elect_leaders(ElectionType.PREFERRED, wanted).result(30)
+
+    def order_replicas(self, name: str, orders: Sequence[Sequence[int]]) -> None:
+        """Give each partition's replicas in another order; the client library knows no such request."""
+        ask(self._plan.ports[0], ALTER_REASSIGNMENTS, reassignments(name, orders))
 
     def tool(self, command: str, *arguments: str) -> None:
         """Run a program of the broker's own tools, such as `reassign.ReassignPartitionsCommand`."""
