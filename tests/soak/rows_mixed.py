@@ -161,6 +161,8 @@ def test_faults_by_chance_lose_nothing(
             with trial.watch() as watch:
                 async with running(fleet=scene.fleet):
                     async with steady(trial, PER_S, records=scene.records()) as sent_s:
+                        # What writes letters has threads of its own, from the first one on.
+                        await scene.strike("poison")
                         await more(trial.ledger, 1000, "a steady flow")
                         before = threads_and_files(stays)
                         for _ in range(faults):
