@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.doubles.vendor import Vendor
@@ -80,11 +81,22 @@ async def running(*connectors: Connector, fleet: list[Connector] | None = None) 
         for connector in connectors if fleet is None else fleet:
             if connector.running:
                 await assert_pages_tell_no_secret(connector)
+                await until(partial(_adds_up, connector), 10, "consumed = resolved + in flight")
                 assert await connector.terminate() == 0, connector.log[-2000:]
     finally:
         for connector in connectors if fleet is None else fleet:
             if connector.running:
                 await connector.kill()
+
+
+async def _adds_up(connector: Connector) -> bool:
+    """Whether the metrics account for every record; what a partition that was taken away had left is another's."""
+    if await connector.total("connector_rebalances_total", 'kind="revoke"'):
+        return True
+    ended = await connector.total("connector_records_resolved_total")
+    left = await connector.total("connector_rebalance_abandoned_records_total")
+    open_now = await connector.total("connector_records_in_flight")
+    return await connector.total("connector_records_consumed_total") == ended + left + open_now
 
 
 async def more(ledger: Ledger, count: int, what: str) -> None:
