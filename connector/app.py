@@ -64,17 +64,17 @@ def read_plan(environ: Mapping[str, str]) -> Plan:
     problems: list[Problem] = []
     sinks: tuple[Sink, ...] = ()
     names = [name.strip() for name in environ.get("CONNECTOR_SINKS", "").split(",") if name.strip()]
-    if names:
-        try:
-            sinks = create_sinks(names, environ)
-        except SettingsError as error:
-            problems += error.problems
+    try:
+        sinks = create_sinks(names, environ)
+    except SettingsError as error:
+        problems += error.problems
     preferences = {sink.name: _preferred(sink.preferences) for sink in sinks}
     settings = None
     try:
         settings = load_settings(environ, settings_names(names), preferences)
     except SettingsError as error:
-        problems += [problem for problem in error.problems if problem not in problems]
+        said = {problem.variable for problem in problems}
+        problems += [problem for problem in error.problems if problem.variable not in said]
     event_map = EventMap()
     try:
         event_map = _event_map(environ.get("CONNECTOR_EVENTS", ""))

@@ -47,7 +47,7 @@ def _create(point: EntryPoint, environ: Mapping[str, str]) -> Sink:
 def _naming_problems(names: Sequence[str], known: Mapping[str, EntryPoint]) -> Iterable[Problem]:
     available = ", ".join(known)
     if not names:
-        yield Problem(_VARIABLE, f"names no sink; there are: {available}")
+        yield Problem(_VARIABLE, f"must name a sink; there are: {available}")
     for name in dict.fromkeys(names):
         if name not in known:
             yield Problem(_VARIABLE, f"there is no sink {name!r}; there are: {available}")

@@ -61,6 +61,13 @@ def test_wrong_settings_are_printed_one_a_line_with_exit_code_2() -> None:
     ]
 
 
+def test_a_start_without_settings_says_each_that_is_needed_once_and_which_sinks_there_are() -> None:
+    said = dict(line.split(": ", 1) for line in connector("run").stderr.splitlines())
+    assert said.keys() == {"CONNECTOR_SINKS", "CONNECTOR_TOPICS", "KAFKA_BOOTSTRAP_SERVERS", "SCHEMA_REGISTRY_URL"}
+    assert said["CONNECTOR_SINKS"] == f"must name a sink; there are: {', '.join(installed())}"
+
+
+
 def test_a_sink_that_is_not_there_is_a_wrong_setting() -> None:
     ended = connector("run", environ={"CONNECTOR_SINKS": "segmnt"})
     assert ended.returncode == 2

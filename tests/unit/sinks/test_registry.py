@@ -46,7 +46,7 @@ def test_an_unknown_name_is_told_what_there_is() -> None:
 
 
 def test_no_name_at_all_is_a_problem() -> None:
-    assert problems() == [Problem("CONNECTOR_SINKS", "names no sink; there are: good, bad, worse")]
+    assert problems() == [Problem("CONNECTOR_SINKS", "must name a sink; there are: good, bad, worse")]
 
 
 def test_a_name_given_twice_is_a_problem() -> None:
