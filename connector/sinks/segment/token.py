@@ -23,6 +23,9 @@ _LIFETIME_S = 60
 _UNKNOWN_EXPIRY_S = 60.0
 _SHORTEST_REFRESH_S = 1.0
 _LIMITED_S = 5.0
+# A wrong clock is refused alike, once: the next assertion is dated by the server's.
+_APPLICATION_REFUSED = (400, 401, 403, 415)
+_MEND = "mend SEGMENT_OAUTH_CLIENT_ID, SEGMENT_OAUTH_KEY_ID or SEGMENT_OAUTH_PRIVATE_KEY"
 _FORM = (
     "grant_type=client_credentials"
     "&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -86,7 +89,8 @@ class TokenFeed:
         if reply.status == 429:
             asked_s = _seconds(reply.headers.get("x-ratelimit-reset", ""))
             raise FeedFailed("rate_limited", retry_after_s=asked_s, stamp=stamp)
-        raise FeedFailed(f"status_{reply.status}", stamp=stamp)
+        advice = f"; unless the next is taken, {_MEND}" if reply.status in _APPLICATION_REFUSED else ""
+        raise FeedFailed(f"status {reply.status}{advice}", stamp=stamp)
 
 
 def _skew(reply: HttpResponse, now_ms: int) -> str:

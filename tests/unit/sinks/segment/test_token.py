@@ -93,9 +93,8 @@ def test_a_token_is_asked_for_anew_when_half_its_life_is_over(expires_in: float 
         (HttpResponse(429, {}, b""), "rate_limited", 5.0),
         (HttpResponse(429, {"x-ratelimit-reset": "soon"}, b""), "rate_limited", 5.0),
         (HttpResponse(429, {"x-ratelimit-reset": "nan"}, b""), "rate_limited", 5.0),
-        (HttpResponse(401, {}, b'{"error": "invalid_client"}'), "status_401", None),
-        (HttpResponse(503, {}, b""), "status_503", None),
-        (HttpResponse(302, {"location": "https://elsewhere.example"}, b""), "status_302", None),
+        (HttpResponse(503, {}, b""), "status 503", None),
+        (HttpResponse(302, {"location": "https://elsewhere.example"}, b""), "status 302", None),
         (HttpResponse(200, {}, b"<html>"), "unreadable", None),
         (HttpResponse(200, {}, b'{"access_token": 7}'), "unreadable", None),
     ],
@@ -104,6 +103,12 @@ def test_what_holds_no_token_fails_the_feed(reply: HttpResponse, reason: str, as
     with pytest.raises(FeedFailed) as failed:
         feed().read(reply, None, NOW_MS)
     assert (failed.value.reason, failed.value.retry_after_s) == (reason, asked_s)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 415])
+def test_a_refused_application_is_said_to_need_mending(status: int) -> None:
+    with pytest.raises(FeedFailed, match=f"^status {status}; .*mend SEGMENT_OAUTH_CLIENT_ID, "):
+        feed().read(HttpResponse(status, {}, b'{"error": "invalid_client"}'), None, NOW_MS)
 
 
 @pytest.mark.parametrize("status", [401, 403, 511])
@@ -153,6 +158,12 @@ def test_a_token_is_there_before_anything_is_sent() -> None:
     account = Account({})
     assert delivered_by(account, 3).ends == {"delivered": 3}
     assert account.bearers == ["t1"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 415])
+def test_a_refused_application_is_said_to_need_mending(status: int) -> None:
+    with pytest.raises(FeedFailed, match=f"^status {status}; .*mend SEGMENT_OAUTH_CLIENT_ID, "):
+        feed().read(HttpResponse(status, {}, b'{"error": "invalid_client"}'), None, NOW_MS)
 
 
 @pytest.mark.parametrize("status", [401, 403, 511])
