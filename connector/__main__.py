@@ -17,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     add_completion=False,
+    rich_markup_mode=None,
 )
 
 
@@ -68,11 +69,12 @@ def replay(
         bool, typer.Option("--dry-run", help="Show what would be replayed; send nothing, commit nothing.")
     ] = False,
 ) -> None:
-    """Deliver dead letters of one sink again, with their own ids, to the parts of it that failed.
+    """Deliver dead letters of one sink again, to the parts that failed.
 
-    Takes what lies in the dead-letter topic at the start, and ends by itself. How far it came is remembered for each
-    sink and set of filters: the same command goes on where it stopped, and what a run left out stays left out for it.
-    A letter that fails once more becomes a new letter; after three replays it is left alone.
+    They keep their ids. Takes what lies in the dead-letter topic at the start, and ends by itself. How far it came
+    is remembered for each sink and set of filters: the same command goes on where it stopped, and what a run left
+    out stays left out for it. A letter that fails once more becomes a new letter; after three replays it is left
+    alone.
     """
     from connector.app import read_plan
     from connector.commands.replay import Ask, Moment, parse_moment
@@ -112,11 +114,12 @@ def demo(
     ] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the connector's pages; 0 for any free one.")] = 0,
 ) -> None:
-    """See all of it at work with nothing installed: Kafka and vendors that misbehave, within this process.
+    """See all of it at work with nothing installed.
 
-    Produces events and delivers them through replies that are slow, 429, 503, cut off, or refuse an item. Closes with
-    a ledger per sink, checked against what its vendor really received: produced = delivered + dead-lettered + skipped.
-    Exits with 1 where it does not add up. Ctrl-C ends it early with the same ledger.
+    Runs Kafka and vendors that misbehave within this process. Produces events and delivers them through replies
+    that are slow, 429, 503, cut off, or refuse an item. Closes with a ledger per sink, checked against what its
+    vendor really received: produced = delivered + dead-lettered + skipped. Exits with 1 where it does not add up.
+    Ctrl-C ends it early with the same ledger.
     """
     from connector.commands.demo import Ask
     from connector.commands.demo import demo as show
@@ -132,10 +135,11 @@ def demo(
 
 @app.command()
 def check() -> None:
-    """See whether everything that a run needs is there: settings, Kafka, topics, registry, vendors.
+    """See whether everything that a run needs is there.
 
-    Prints a line for each and ends with 1 where something is wrong, 2 where the settings are. A sink's feeds are asked
-    for with its credentials; a vendor is knocked at without them, and any answer will do. Nothing is delivered.
+    Looks at settings, Kafka, topics, registry and vendors. Prints a line for each and ends with 1 where something
+    is wrong, 2 where the settings are. A sink's feeds are asked for with its credentials; a vendor is knocked at
+    without them, and any answer will do. Nothing is delivered.
     """
     from connector.app import read_plan
     from connector.commands.check import check as look
@@ -150,11 +154,12 @@ def check() -> None:
 def explain(
     place: Annotated[str, typer.Argument(metavar="TOPIC:PARTITION:OFFSET", help="Where the record sits.")],
 ) -> None:
-    """Show one record as every sink would send it: the decoded event, the routing and the exact requests.
+    """Show one record as every sink would send it.
 
-    Nothing of it is sent, no group is joined and nothing is committed. Secrets are masked; the record's own content is
-    shown. A sink's feeds (a file of rules, a token) are asked for; what would be asked about the record's user is left
-    open. It ends with 1 where the record cannot be read.
+    Prints the decoded event, the routing and the exact requests. Nothing of it is sent, no group is joined and
+    nothing is committed. Secrets are masked; the record's own content is shown. A sink's feeds (a file of rules, a
+    token) are asked for; what would be asked about the record's user is left open. It ends with 1 where the record
+    cannot be read.
     """
     from connector.app import read_plan
     from connector.commands.explain import explain as show
@@ -177,18 +182,19 @@ def sandbox(
     ] = None,
     fault: Annotated[
         list[str] | None,
-        typer.Option(help="What goes wrong, as below; may be given several times. Nothing by default."),
+        typer.Option(help="What goes wrong, as above; may be given several times. Nothing by default."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides which requests and items a fault meets.")] = 1,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")] = 8090,
     keep: Annotated[int, typer.Option(min=1, help="How many items of a vendor /received can show.")] = 1000,
 ) -> None:
-    """Be the vendors as one local server that checks what it is sent as they do, until SIGTERM or Ctrl-C.
+    """Be the vendors as one local server, until SIGTERM or Ctrl-C.
 
-    Each vendor answers under its own name, as in http://127.0.0.1:8090/segment; the settings that point the connector
-    there are printed as lines for a shell. GET / lists the routes, GET /stats what was counted, GET
-    /received?vendor=NAME&limit=N the last items. It asks for credentials of the right form, and takes any.
+    It checks what it is sent as they do. Each vendor answers under its own name, as in
+    http://127.0.0.1:8090/segment; the settings that point the connector there are printed as lines for a shell. GET
+    / lists the routes, GET /stats what was counted, GET /received?vendor=NAME&limit=N the last items. It asks for
+    credentials of the right form, and takes any.
 
     A request's own header X-Sandbox-Fault replaces --fault for it; empty, it means none.
 
@@ -210,7 +216,9 @@ def sandbox(
       drip, drip=TIME         the reply a byte at a time (20ms each)
       bad, bad=SHARE          items refused as the vendor refuses one, chosen by id
 
-    Example: connector sandbox --vendor segment --fault latency=20ms~800ms --fault status=503@0.02,bad=0.001
+    \b
+    Example:
+      connector sandbox --vendor segment --fault latency=20ms~800ms,status=503@0.02
     """
     from connector.commands.sandbox import sandbox as serve
     from connector.sandbox.faults import Fault, parse_faults
