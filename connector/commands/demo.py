@@ -16,7 +16,7 @@ from connector.adapters.kafka_mock import MockKafka
 from connector.adapters.status_server import StatusServer
 from connector.app import Process, make_metrics, read_plan
 from connector.commands.demo_books import closing_balances
-from connector.commands.demo_view import View, closing, line
+from connector.commands.demo_view import Progress, View, closing, line
 from connector.commands.run import Run
 from connector.commands.signals import on_signals
 from connector.observe.readback import RESOLVED, by_sink
@@ -61,6 +61,8 @@ class Demo:
         self.kafka = MockKafka()
         vendors = [VENDORS[name]() for name in ask.sinks]
         self.sandbox = Sandbox(vendors, Script(parse_faults(FAULTS), ask.seed), self._took)
+        self._total = round(ask.seconds * ask.rate)
+        self._over = False
         self._stopped = asyncio.Event()
 
     def _took(self, sink: str, items: Sequence[Item]) -> None:
@@ -72,6 +74,9 @@ class Demo:
 
     async def stopped(self) -> None:
         await self._stopped.wait()
+
+    def progress(self) -> Progress:
+        return Progress(self.kafka.acknowledged, self._total, self._over)
 
     def environ(self) -> Mapping[str, str]:
         return {
@@ -93,7 +98,7 @@ class Demo:
             if self._stopped.is_set():
                 return
             await asyncio.sleep(TICK_S)
-        total, sent, began_s = round(self.ask.seconds * self.ask.rate), 0, time.monotonic()
+        total, sent, began_s = self._total, 0, time.monotonic()
         source = events(self.ask.seed, self.ask.sinks)
         while sent < total and not self._stopped.is_set():
             due = min(total, int((time.monotonic() - began_s) * self.ask.rate) + 1)
@@ -104,6 +109,7 @@ class Demo:
                 self.kafka.produce(TOPIC, made.key, made.value, now_ms, partial(self.ledger.placed, made.id))
             sent = due
             await asyncio.sleep(TICK_S)
+        self._over = True
         await self.kafka.settle()
         until_s = time.monotonic() + LONGEST_REST_S
         while any(by_sink(registry, RESOLVED)[sink] < self.kafka.acknowledged for sink in self.ask.sinks):
@@ -126,6 +132,7 @@ async def demo(ask: Ask) -> int:
     await server.start()
     on_signals(this.stop)
     console.print(f"connector: http://127.0.0.1:{server.port}/   vendors: {this.sandbox.address}/received")
+    console.print("A share of the vendors' replies is slow, 429, 503, cut off or refuses an item.")
     serving = asyncio.create_task(run.serve())
     try:
         await _watched(this, run, serving, registry, console)
@@ -150,14 +157,15 @@ async def _watched(
     view, next_line_s = View(registry, this.sandbox.books), 0.0
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while not (await asyncio.wait([working, serving], timeout=LOOK_S, return_when="FIRST_COMPLETED"))[0]:
-            produced = this.kafka.acknowledged
-            figures = view.figures(run.sinks(), {sink: produced - _passed(flow) for sink, flow in run.flows.items()})
+            progress = this.progress()
+            lags = {sink: progress.produced - _passed(flow) for sink, flow in run.flows.items()}
+            figures = view.figures(run.sinks(), lags)
             if console.is_terminal:
-                live.update(view.screen(produced, figures), refresh=True)
+                live.update(view.screen(progress, figures, console.height), refresh=True)
             elif time.monotonic() >= next_line_s:
                 next_line_s = time.monotonic() + LINE_EVERY_S
                 for one in figures:
-                    console.print(line(produced, one), soft_wrap=True)
+                    console.print(line(progress.produced, one), soft_wrap=True)
     if serving.done():
         working.cancel()
         serving.result()

@@ -18,9 +18,25 @@ from connector.sandbox.ledger import Balance
 
 PACE_S = 2.0
 TAIL = 8
+# Lines of a screen beside the two of each sink and its tail; and those above it, with the cursor's below.
+FIXED, AROUND = 7, 3
+_TEXTS = ("sink", "state", "circuit", "vendor said")
 _COLUMNS = ("sink", "state", "per s", "in flight", "requests", "retries", "circuit", "lag", "oldest")
-_ENDS = ("sink", "delivered", "dead-lettered", "skipped", "vendor said")
+_ENDS = ("sink", "delivered", "letters", "skipped", "vendor said")
 _CONSUMED, _RETRIES = PREFIX + "records_consumed_total", PREFIX + "retries_total"
+
+
+class Progress(Struct, frozen=True):
+    """How far the generator is: of `total` records so many are in Kafka; `over` where no more will be made."""
+
+    produced: int
+    total: int
+    over: bool
+
+    def __str__(self) -> str:
+        if self.over:
+            return f"{self.produced} records produced; waiting until each is accounted for"
+        return f"{self.produced} of {self.total} records produced; Ctrl-C ends it early"
 
 
 class Figures(Struct, frozen=True):
@@ -69,25 +85,36 @@ class View:
         took_s = max(now_s - began_s, 0.1)
         return {sink: (counts[sink] - before[sink]) / took_s for sink in self._books}
 
-    def screen(self, produced: int, figures: Sequence[Figures]) -> Group:
-        """Draw all of it."""
-        now, ends = (Table(*columns, box=None, pad_edge=False, padding=(0, 1, 0, 0)) for columns in (_COLUMNS, _ENDS))
+    def screen(self, progress: Progress, figures: Sequence[Figures], height: int) -> Group:
+        """Draw all of it within a terminal of so many lines; what vendors received gives way first."""
+        now, ends = _table(_COLUMNS), _table(_ENDS)
         for one in figures:
             status = one.status
             counts = (f"{one.pace:.0f}", str(one.open), str(status.requests), str(one.retries))
             state = status.state if status.partitions else "joining"
             now.add_row(status.name, state, *counts, status.circuit, str(one.lag), f"{status.oldest_age_s:.1f} s")
             outcomes = (str(one.outcomes[name]) for name in ("delivered", "dead_lettered", "skipped"))
-            ends.add_row(status.name, *outcomes, one.answers)
-        return Group(Text(f"{produced} records produced"), Text(), now, Text(), ends, Text(), *self._tail())
+            ends.add_row(status.name, *outcomes, Text(one.answers, no_wrap=True, overflow="ellipsis"))
+        tail = max(0, min(TAIL, height - AROUND - FIXED - 2 * len(figures)))
+        heading = Text("What vendors received last", style="bold")
+        # A terminal echoes ^C behind what comes last, which therefore leaves it room.
+        return Group(now, Text(), ends, Text(), heading, *self._tail(tail), Text(), Text(str(progress)))
 
-    def _tail(self) -> Iterator[Text]:
+    def _tail(self, most: int) -> Iterator[Text]:
         newest = [(seen.at_ms, sink, seen.item) for sink, books in self._books.items() for seen in books.tail(TAIL)]
-        newest.sort(key=lambda one: one[0])
-        for at_ms, sink, item in newest[-TAIL:]:
+        newest.sort(key=lambda one: one[0], reverse=True)
+        for at_ms, sink, item in reversed(newest[:most]):
             clock = time.strftime("%H:%M:%S", time.localtime(at_ms / 1000))
             refused = f"  refused: {item.reason}" if item.reason else ""
             yield Text(f"{clock} {sink:<9} {item.label:<26} {item.id}{refused}", no_wrap=True, overflow="ellipsis")
+
+
+def _table(columns: Sequence[str]) -> Table:
+    """Make a table with numbers at the right, in which the last text gives way where it is too wide."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in columns:
+        table.add_column(name, no_wrap=name != _TEXTS[-1], justify="left" if name in _TEXTS else "right")
+    return table
 
 
 def line(produced: int, one: Figures) -> str:
@@ -105,7 +132,7 @@ def line(produced: int, one: Figures) -> str:
 
 def closing(one: Balance, books: Books) -> Iterator[str]:
     """Say how a sink's books close."""
-    yield f"{one.sink}: vendor said {_answers(books) or 'nothing'} (none: cut off before an answer)"
+    yield f"{one.sink}: vendor said {_answers(books) or 'nothing'} (cut: no answer)"
     yield f"{one.sink}: {one.duplicates} duplicates; age p50 {one.age_p50_s:.2f} s, p99 {one.age_p99_s:.2f} s"
     yield (
         f"{one.sink}: produced {one.produced} {'is not' if one.faults else '='} delivered {one.delivered} "
@@ -116,4 +143,4 @@ def closing(one: Balance, books: Books) -> Iterator[str]:
 
 
 def _answers(books: Books) -> str:
-    return ", ".join(f"{count}x{answer}" for answer, count in sorted(books.statuses.items()))
+    return " ".join(f"{count}x{answer.replace('none', 'cut')}" for answer, count in sorted(books.statuses.items()))

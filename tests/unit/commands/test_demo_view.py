@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry
 from rich.console import Console
 
-from connector.commands.demo_view import View, closing, line
+from connector.commands.demo_view import Progress, View, closing, line
 from connector.observe.metrics import Metrics
 from connector.observe.status import SinkStatus
 from connector.sandbox.books import Books
@@ -13,9 +13,9 @@ from connector.sandbox.vendor import Answer, Item
 STATUS = SinkStatus("segment", "delivering", 4, 99, 1.25, "closed", 3, 0)
 
 
-def view() -> View:
+def view(books: Books | None = None) -> View:
     """Of 10 records consumed 6 were delivered and 1 skipped; 2 batches go again; the vendor refused an item."""
-    registry, books = CollectorRegistry(), Books()
+    registry, books = CollectorRegistry(), books or Books()
     flow = Metrics(registry).flow("segment", ["events"])
     flow.consumed("events", 10, 1000)
     flow.resolved("events", "delivered", 6)
@@ -33,15 +33,38 @@ def test_figures_are_those_of_the_metrics_and_of_the_vendor() -> None:
     assert (figures.outcomes["delivered"], figures.outcomes["skipped"]) == (6, 1)
 
 
-def test_the_screen_fits_80_columns_and_ends_with_what_came_last() -> None:
-    shown, console = view(), Console(width=80, record=True, file=None)
+def drawn(shown: View, progress: Progress, *, width: int = 80, height: int = 24) -> list[str]:
+    console = Console(width=width, height=height, file=None)
     with console.capture() as captured:
-        console.print(shown.screen(12, shown.figures([STATUS], {"segment": 5})))
-    lines = [text.rstrip() for text in captured.get().splitlines()]
-    assert lines[0] == "12 records produced"
-    assert "segment delivering" in " ".join(lines[3].split())
-    assert "track Ordered" in lines[-1] and "refused: bad_item" in lines[-1]
+        console.print(shown.screen(progress, shown.figures([STATUS], {"segment": 5}), height))
+    return [text.rstrip() for text in captured.get().splitlines()]
+
+
+def test_the_screen_fits_80_columns_and_ends_with_what_came_last() -> None:
+    lines = drawn(view(), Progress(12, 40, over=False))
+    assert "segment delivering" in " ".join(lines[1].split())
+    assert lines[0].index("retries") + len("retries") == lines[1].index("2 closed") + 1
+    assert "track Ordered" in lines[-3] and "refused: bad_item" in lines[-3]
     assert not any("…" in text for text in lines)
+    assert lines[-1] == "12 of 40 records produced; Ctrl-C ends it early"
+
+
+def test_a_screen_says_when_only_the_rest_is_waited_for() -> None:
+    lines = drawn(view(), Progress(40, 40, over=True))
+    assert lines[-1] == "40 records produced; waiting until each is accounted for"
+
+
+def test_a_low_terminal_shows_less_of_what_came_and_no_line_breaks() -> None:
+    books = Books()
+    shown = view(books)
+    for status in ("200", "201", "202", "429", "500", "502", "503", "504", "none"):
+        for _ in range(100):
+            books.answered(status, ())
+    for height in (12, 24):
+        books.took("POST /", Answer(200, items=[Item(str(n), "page", b"{}") for n in range(20)]), 2)
+        lines = drawn(shown, Progress(12, 40, over=False), height=height)
+        # Two lines stand above it, and the cursor's below.
+        assert len(lines) == min(height - 3, 9 + 8)
 
 
 def test_a_line_says_the_same_without_a_screen() -> None:

@@ -160,12 +160,6 @@ def test_a_token_is_there_before_anything_is_sent() -> None:
     assert account.bearers == ["t1"]
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 415])
-def test_a_refused_application_is_said_to_need_mending(status: int) -> None:
-    with pytest.raises(FeedFailed, match=f"^status {status}; .*mend SEGMENT_OAUTH_CLIENT_ID, "):
-        feed().read(HttpResponse(status, {}, b'{"error": "invalid_client"}'), None, NOW_MS)
-
-
 @pytest.mark.parametrize("status", [401, 403, 511])
 def test_a_refused_token_is_renewed_once_and_the_batch_sent_again(status: int) -> None:
     account = Account({"t1": status})
