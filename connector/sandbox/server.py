@@ -101,6 +101,7 @@ class Sandbox:
             return self._cut(books, trouble, request)
         answer = self._refusal(vendor, trouble) or route(call)
         answer = self._within_quota(vendor, trouble, answer)
+        answer.keep()
         taken = books.took(name, answer, call.now_ms)
         if taken:
             self._accepted(vendor.name, taken)

@@ -82,26 +82,31 @@ class Suprsend:
             fault = next((item.reason for item in items if item.reason), "")
             if fault:
                 return Answer(400, _said("fail", fault), items=_failed(items), refused=fault)
-        items = [self._once(item, record, call.now_ms) for item, record in zip(items, records, strict=True)]
+        keys = dict[str, int]()
+        items = [self._once(item, record, call.now_ms, keys) for item, record in zip(items, records, strict=True)]
         if kind in (WORKFLOWS, USERS):
-            return Answer(202, b"OK", items=items)
-        return _rows(items) if isinstance(given, list) else _single(items[0])
+            answer = Answer(202, b"OK", items=items)
+        else:
+            answer = _rows(items) if isinstance(given, list) else _single(items[0])
+        return msgspec.structs.replace(answer, keep=lambda: self._remember(keys))
 
-    def _once(self, item: Item, record: Mapping[str, Any], now_ms: int) -> Item:
-        """Pass over a record whose key was processed within 24 hours; remember the key of one that is taken."""
+    def _once(self, item: Item, record: Mapping[str, Any], now_ms: int, keys: dict[str, int]) -> Item:
+        """Pass over a record whose key was processed within 24 hours; add the key of one that is taken to `keys`."""
         key = record.get("$idempotency_key")
         if item.reason or not isinstance(key, str):
             return item
-        while self._keys and (len(self._keys) >= MOST_KEYS or self._oldest_ms <= now_ms - REMEMBERED_MS):
-            self._keys.popitem(last=False)
-        if key.strip() in self._keys:
+        key = key.strip()
+        if key in keys or self._keys.get(key, now_ms - REMEMBERED_MS) > now_ms - REMEMBERED_MS:
             return msgspec.structs.replace(item, reason=REPEATED)
-        self._keys[key.strip()] = now_ms
+        keys[key] = now_ms
         return item
 
-    @property
-    def _oldest_ms(self) -> int:
-        return next(iter(self._keys.values()))
+    def _remember(self, keys: Mapping[str, int]) -> None:
+        for key, now_ms in keys.items():
+            self._keys.pop(key, None)
+            self._keys[key] = now_ms
+        while len(self._keys) > MOST_KEYS:
+            self._keys.popitem(last=False)
 
 
 def _workspace(call: Call) -> str:

@@ -46,6 +46,7 @@ class Answer(Struct, frozen=True):
 
     `cost`         what it takes of a quota of items, where that is not their number.
     `used_header`  the header in which this vendor tells the percentage of a quota that is used, "" where it tells none.
+    `keep`         has the vendor remember what it took; not called where a quota lets it say something else.
     """
 
     status: int
@@ -55,6 +56,7 @@ class Answer(Struct, frozen=True):
     refused: str = ""
     cost: int | None = None
     used_header: str = ""
+    keep: Callable[[], None] = lambda: None
 
 
 Route = Callable[[Call], Answer]

@@ -16,6 +16,7 @@ from connector.sandbox.faults import parse_faults
 from connector.sandbox.mparticle import Mparticle
 from connector.sandbox.segment import Segment
 from connector.sandbox.server import FAULT_HEADER, Sandbox, Script
+from connector.sandbox.suprsend import API_KEY, Suprsend
 
 pytestmark = pytest.mark.slow
 
@@ -150,6 +151,24 @@ async def test_a_vendor_may_count_its_quota_in_batches_and_tell_how_much_of_it_i
     assert [reply.status for reply in replies] == [202, 202, 429]
     assert [reply.headers.get("X-mp-rate-limit-percentage-used") for reply in replies] == ["50", "100", None]
     assert replies[2].headers["X-mp-rate-limit-exceeded"] == '"workspace"'
+
+
+@in_loop
+async def test_what_a_quota_refused_is_new_to_the_vendor_when_it_comes_again() -> None:
+    sandbox = Sandbox([Suprsend()], Script())
+    await sandbox.start()
+    trigger = {"workflow": "order-shipped", "recipients": ["u1"], "data": {}, "$idempotency_key": "k1"}
+    body = msgspec.json.encode([trigger, {**trigger, "$idempotency_key": "k2"}])
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {API_KEY}"}
+    try:
+        async with aiohttp.ClientSession(sandbox.address, headers=headers) as session:
+            for fault, status in (("quota=1/60s/items", 429), ("", 207), ("", 207)):
+                reply = await session.post("/suprsend/trigger/", data=body, headers={FAULT_HEADER: fault})
+                assert reply.status == status
+    finally:
+        await sandbox.stop()
+    books = sandbox.books["suprsend"]
+    assert (books.accepted, books.rejected) == (2, {"repeated_key": 2})
 
 
 @in_loop

@@ -72,7 +72,9 @@ def call(
     workspace = {"workspace": parts[0]} if len(parts) == 2 and parts[1] == "trigger" else {}
     route = "/{workspace}/trigger/" if workspace else path
     request = Call("POST", path, target, named, body, now_ms, workspace, bad=lambda ident: ident == bad)
-    return (vendor or Suprsend()).routes[f"POST {route}"](request)
+    answer = (vendor or Suprsend()).routes[f"POST {route}"](request)
+    answer.keep()
+    return answer
 
 
 BARE = len(json.dumps(event(properties={"pad": ""})))
