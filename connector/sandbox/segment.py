@@ -5,7 +5,7 @@ answered in the way that a careless sender notices first.
 """
 
 import binascii
-from base64 import b64decode
+from base64 import b64decode, urlsafe_b64decode
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs
 
@@ -33,6 +33,23 @@ class _Message(Struct, rename="camel"):
     event: object = None
     name: object = None
     group_id: object = None
+
+
+class _Head(Struct):
+    """The head of an assertion."""
+
+    alg: str
+    kid: str
+
+
+class _Claims(Struct):
+    """What an assertion must claim; times in seconds."""
+
+    sub: str
+    aud: str
+    jti: str
+    iat: int
+    exp: int
 
 
 class _Body(Struct, rename="camel"):
@@ -168,12 +185,28 @@ def _said(reason: str) -> bytes:
 
 
 def _token(call: Call) -> Answer:
-    """Grant a token to whoever asks in the right form; the signature is not checked, its key being the asker's own."""
+    """Grant a token to whoever asks in the right form, by a right clock; the signature's key is the asker's own."""
     form = {name: values[0] for name, values in parse_qs(call.body.decode("latin-1")).items()}
     asked = (form.get("grant_type"), form.get("client_assertion_type"), form.get("scope"))
     if asked != ("client_credentials", _ASSERTION, "tracking_api:write"):
         return _refused(400, "invalid_request")
-    if form.get("client_assertion", "").count(".") != 2:
-        return _refused(401, "invalid_client")
+    fault = _misclaimed(form.get("client_assertion", ""), call.now_ms // 1000)
+    if fault:
+        return _refused(401, fault)
     token = f"sandbox-{call.now_ms + TOKEN_S * 1000}"
     return Answer(200, msgspec.json.encode({"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_S}))
+
+
+def _misclaimed(assertion: str, now_s: int) -> str:
+    """Return what is wrong with an assertion but for its signature, "" where nothing is."""
+    parts = assertion.split(".")
+    try:
+        head, claims = (urlsafe_b64decode(f"{part}==") for part in parts[:2])
+        named, claimed = msgspec.json.decode(head, type=_Head), msgspec.json.decode(claims, type=_Claims)
+    except (ValueError, msgspec.DecodeError):
+        return "invalid_client"
+    if len(parts) != 3 or named.alg != "RS256" or not all((parts[2], named.kid, claimed.sub, claimed.aud, claimed.jti)):
+        return "invalid_client"
+    if claimed.iat > now_s:
+        return "used_before_issued"
+    return "expired" if claimed.exp <= now_s else ""

@@ -1,6 +1,6 @@
 """The sandbox's Segment: what it takes and turns down, by the documented limits and required fields."""
 
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 
 import msgspec
 import pytest
@@ -110,15 +110,43 @@ def test_a_single_call_is_of_the_kind_of_its_path() -> None:
     assert reasons(call(b'{"userId": "u", "writeKey": "k"}', "/v1/group")) == ["no_group_id"]
 
 
+FORM = (
+    b"grant_type=client_credentials&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    b"&client_assertion=%s&scope=tracking_api:write"
+)
+
+
+def assertion(alg: str = "RS256", kid: str = "k", **claims: object) -> bytes:
+    """Write a token request, at 5 s of the clock, for an assertion of these claims over right ones."""
+    right = {"iss": "app", "sub": "app", "aud": "https://oauth2.segment.io", "iat": 0, "exp": 60, "jti": "1"}
+    parts = ({"alg": alg, "typ": "JWT", "kid": kid}, {**right, **claims})
+    encoded = [urlsafe_b64encode(msgspec.json.encode(part)).rstrip(b"=") for part in parts]
+    return FORM % b".".join((*encoded, b"signature"))
+
+
 def test_a_token_is_granted_for_five_minutes_to_an_assertion() -> None:
-    form = (
-        b"grant_type=client_credentials&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-        b"&client_assertion=%s&scope=tracking_api:write"
-    )
-    granted = call(form % b"a.b.c", "/token")
+    granted = call(assertion(), "/token")
     assert msgspec.json.decode(granted.body)["access_token"] == "sandbox-305000"
-    assert call(form % b"abc", "/token").status == 401
     assert call(b"grant_type=password", "/token").status == 400
+
+
+@pytest.mark.parametrize(
+    ("form", "reason"),
+    [
+        (FORM % b"abc", "invalid_client"),
+        (FORM % b"a.b.c", "invalid_client"),
+        (assertion().replace(b"signature", b""), "invalid_client"),
+        (assertion(alg="HS256"), "invalid_client"),
+        (assertion(kid=""), "invalid_client"),
+        (assertion(sub=""), "invalid_client"),
+        (assertion(jti=None), "invalid_client"),
+        (assertion(exp=5), "expired"),
+        (assertion(iat=6), "used_before_issued"),
+    ],
+)
+def test_an_assertion_by_another_form_or_clock_is_refused(form: bytes, reason: str) -> None:
+    answer = call(form, "/token")
+    assert (answer.status, answer.refused) == (401, reason)
 
 
 def test_a_limit_tells_its_wait_in_both_headers_in_seconds() -> None:
