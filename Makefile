@@ -1,5 +1,5 @@
-# Targets need Python 3.11; tests of real services need Java 17, redis-server and, once, Maven. `make test ARGS='-m "not slow"'` needs neither.
-PYTHON ?= python3.11
+# Targets need Python 3.11 or newer; tests of real services need Java 17, redis-server and, once, Maven. `make test ARGS='-m "not slow"'` needs neither.
+PYTHON ?= $(or $(shell command -v python3.11),python3)
 BIN := .venv/bin
 ARGS ?=
 
