@@ -19,6 +19,7 @@ from connector.commands.demo_books import closing_balances
 from connector.commands.demo_view import Progress, View, closing, line
 from connector.commands.run import Run
 from connector.commands.signals import on_signals
+from connector.errors import Problem, SettingsError
 from connector.observe.readback import RESOLVED, by_sink
 from connector.pipeline.flow import Flow
 from connector.sandbox.events import events, schema_folder
@@ -129,23 +130,39 @@ async def demo(ask: Ask) -> int:
     process = Process(plan, metrics, this.clock)
     run = Run(plan, process, metrics)
     server = StatusServer("127.0.0.1", ask.port, run, registry)
-    await server.start()
     on_signals(this.stop)
-    console.print(f"connector: http://127.0.0.1:{server.port}/   vendors: {this.sandbox.address}/received")
-    console.print("A share of the vendors' replies is slow, 429, 503, cut off or refuses an item.")
+    try:
+        await _listening(server)
+        console.print(f"connector: http://127.0.0.1:{server.port}/   vendors: {this.sandbox.address}/received")
+        console.print("A share of the vendors' replies is slow, 429, 503, cut off or refuses an item.")
+        return await _shown(this, process, run, registry, console)
+    finally:
+        await process.close()
+        await server.stop()
+        await this.sandbox.stop()
+
+
+async def _listening(server: StatusServer) -> None:
+    """Start it. Raises: SettingsError, by the name that a demo has for the port."""
+    try:
+        await server.start()
+    except SettingsError as error:
+        raise SettingsError([Problem("--port", problem.message) for problem in error.problems]) from None
+
+
+async def _shown(this: Demo, process: Process, run: Run, registry: CollectorRegistry, console: Console) -> int:
+    """Let it run to its end, and its pages be seen for longer where that was asked for; return the exit code."""
     serving = asyncio.create_task(run.serve())
     try:
         await _watched(this, run, serving, registry, console)
-        code = _closed(this, await closing_balances(plan, process, run, registry, this.ledger), console)
-        if ask.keep_open:
+        balances = await closing_balances(process.plan, process, run, registry, this.ledger)
+        code = _closed(this, balances, console)
+        if this.ask.keep_open:
             console.print("open until Ctrl-C")
             await this.stopped()
     finally:
         run.stop()
         await asyncio.gather(serving, return_exceptions=True)
-        await process.close()
-        await server.stop()
-        await this.sandbox.stop()
     return code
 
 

@@ -16,7 +16,7 @@ from connector.adapters.kafka_client import topic_exists
 from connector.adapters.status_server import StatusServer
 from connector.app import Plan, Process, letters_topic, make_metrics, own_topics
 from connector.commands.signals import on_signals
-from connector.errors import ConnectorError, KafkaFailed, SchemaChanged
+from connector.errors import ConnectorError, KafkaFailed, SchemaChanged, SettingsError
 from connector.observe.metrics import Metrics
 from connector.observe.status import Check, SinkStatus
 from connector.pipeline.clock import Clock
@@ -157,13 +157,15 @@ async def run(plan: Plan, clock: Clock | None = None) -> int:
     connector = plan.settings.connector
     server = StatusServer(connector.http_host, connector.http_port, serving, registry)
     on_signals(serving.stop)
-    await server.start()
-    log.info("started", version=__version__, sinks=[sink.name for sink in plan.sinks], http_port=server.port)
-    for warning in plan.warnings:
-        log.warning(warning)
-    _calm_collector()
     try:
+        await server.start()
+        log.info("started", version=__version__, sinks=[sink.name for sink in plan.sinks], http_port=server.port)
+        for warning in plan.warnings:
+            log.warning(warning)
+        _calm_collector()
         await serving.serve()
+    except SettingsError:
+        raise
     except ConnectorError as failure:
         log.error("ended by a failure", error=str(failure))
         return 1

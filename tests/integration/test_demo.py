@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -65,3 +66,11 @@ def test_ctrl_c_ends_it_well_with_what_was_produced_so_far() -> None:
     assert process.wait(30) == 0, "".join(seen) + rest
     assert time.monotonic() - asked_s < 30
     assert 0 < books(rest)[0] < 12_000
+
+
+def test_a_port_that_is_taken_is_told_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = subprocess.run([CONNECTOR, "demo", "--port", str(port)], capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == f"--port: port {port} is in use; set another\n"
