@@ -5,8 +5,9 @@ import faulthandler
 import gc
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from itertools import count
 
 import structlog
 
@@ -26,19 +27,27 @@ from connector.pipeline.health import CHECKS
 STALL_S = 10.0
 BEAT_S = 1.0
 LOOK_S = 5.0
+LOOKS_PER_QUESTION = 6
 COLLECT_AFTER = (5_000, 5, 10)
 
 log = structlog.get_logger(__name__)
 
 
 class Run:
-    """The flows of a process, and what its status server tells of them."""
+    """The flows of a process, and what its status server tells of them; `exists` asks Kafka for a topic."""
 
-    def __init__(self, plan: Plan, process: Process, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        process: Process,
+        metrics: Metrics,
+        exists: Callable[[str], Awaitable[bool]] | None = None,
+    ) -> None:
         self.flows: Mapping[str, Flow] = {sink.name: process.flow(sink) for sink in plan.sinks}
         self._plan = plan
         self._process = process
         self._metrics = metrics
+        self._exists = partial(topic_exists, plan.settings.kafka) if exists is None else exists
         self._missing_topics: dict[str, str] = {}
         self._stopping = False
 
@@ -109,12 +118,15 @@ class Run:
 
     async def _look(self) -> None:
         """Look after what nobody reports: the topics that are written to, the gauges of the process."""
-        settings = self._plan.settings
-        while True:
-            for sink in self._plan.sinks:
-                await self._look_for(f"dead_letters.{sink.name}", letters_topic(settings.connector, sink.name))
-                for topic in own_topics(sink):
-                    await self._look_for(f"topics.{sink.name}", topic)
+        written = list[tuple[str, str]]()
+        for sink in self._plan.sinks:
+            written.append((f"dead_letters.{sink.name}", letters_topic(self._plan.settings.connector, sink.name)))
+            written += [(f"topics.{sink.name}", topic) for topic in own_topics(sink)]
+        for look in count():
+            for name, topic in written:
+                # Each question is a connection of its own, with a handshake that brokers count.
+                if look % LOOKS_PER_QUESTION == 0 or name in self._missing_topics:
+                    await self._look_for(name, topic)
             await self._confirm_schemas()
             for name, check in self.checks().items():
                 self._metrics.ready(name, check.ok)
@@ -125,7 +137,7 @@ class Run:
     async def _look_for(self, check: str, topic: str) -> None:
         """Fail a check of readiness for as long as a topic that is written to is not there."""
         try:
-            exists = await topic_exists(self._plan.settings.kafka, topic)
+            exists = await self._exists(topic)
         except KafkaFailed as failure:
             self._missing_topics[check] = str(failure)
             return

@@ -1,6 +1,8 @@
 """What the process does about its own parts; the flows are doubles."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from connector.commands.run import Run
 from connector.observe.metrics import Metrics
+from tests.doubles import clock
 
 
 class Waiting:
@@ -29,26 +32,53 @@ class Waiting:
         return {}
 
 
-def unwatchable() -> int:
-    raise ZeroDivisionError
+class Asked(Counter[str]):
+    """Kafka, which has the topics of `a` alone, and how often it was asked for each."""
+
+    async def __call__(self, topic: str) -> bool:
+        self[topic] += 1
+        return topic.endswith(".a")
+
+
+def made(kafka: Asked, *sinks: str, connections: Callable[[], int] = lambda: 0) -> Run:
+    connector = SimpleNamespace(dead_letter_prefix="letters")
+    enabled = tuple(SimpleNamespace(name=name, endpoints={}) for name in sinks)
+    plan: Any = SimpleNamespace(sinks=enabled, settings=SimpleNamespace(connector=connector))
+    process: Any = SimpleNamespace(
+        registry=None,
+        http=SimpleNamespace(open_connections=connections),
+        consumer=lambda sink, owner: None,
+        decoder=(),
+        flow=lambda sink: Waiting(),
+    )
+    return Run(plan, process, Metrics(CollectorRegistry()), kafka)
 
 
 def test_a_process_whose_readiness_can_no_longer_be_told_drains_and_ends() -> None:
     """Nothing else would notice: its gauges and the topics it found missing would stay as they are."""
 
+    def unknown() -> int:
+        raise ZeroDivisionError
+
     async def main() -> None:
-        plan: Any = SimpleNamespace(sinks=(), settings=None)
-        process: Any = SimpleNamespace(
-            registry=None,
-            http=SimpleNamespace(open_connections=unwatchable),
-            consumer=lambda sink, owner: None,
-            decoder=(),
-        )
-        serving = Run(plan, process, Metrics(CollectorRegistry()))
-        flow: Any = Waiting()
-        serving.flows = {"plain": flow}
         async with asyncio.timeout(5.0):
-            await serving.serve()
+            await made(Asked(), "a", connections=unknown).serve()
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(main())
+
+
+def test_a_topic_that_is_written_to_is_asked_for_twice_a_minute_and_more_often_while_it_is_missing() -> None:
+    kafka = Asked()
+
+    async def main() -> None:
+        serving = made(kafka, "a", "b")
+        ending = asyncio.ensure_future(serving.serve())
+        await asyncio.sleep(59.0)
+        failing = [name for name, check in serving.checks().items() if not check.ok]
+        assert failing == ["dead_letters.b"]
+        serving.stop()
+        await ending
+
+    clock.run(main())
+    assert kafka == {"letters.a": 2, "letters.b": 12}
