@@ -92,7 +92,7 @@ class DeliverySettings(EnvSettings):
         description="lanes, each with at most one request in flight; fewer where 429s or latency teach so",
     )
     memory_budget: SizeBytes = Field(
-        64 << 20, ge=1 << 20, description="bytes of open records, shared by the partitions"
+        64 << 20, ge=1 << 20, description="bytes of open records, shared by the partitions, 1 MiB each at least"
     )
     max_ahead: int = Field(
         20_000, ge=2, description="offsets of a partition consumed beyond its committed one, at most"
