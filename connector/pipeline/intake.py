@@ -76,17 +76,17 @@ class Intake:
                 arrivals.setdefault(lanes[router.lane(record, key)], []).append((Arrival(opened, key), event))
                 decoded += opened.charged
                 if decoded > MOST_DECODED_BYTES:
-                    translating_s += self._hand_over(arrivals)
+                    translating_s += self._hand_over(arrivals, LONGEST_COMPUTED_S - translating_s)
                     arrivals, decoded = {}, 0
-        translating_s += self._hand_over(arrivals)
+        translating_s += self._hand_over(arrivals, LONGEST_COMPUTED_S - translating_s)
         self._metrics.loop("decode", clock.monotonic_s() - began_s - translating_s)
         self._metrics.translated(translating_s)
 
-    def _hand_over(self, arrivals: Arrivals) -> float:
-        """Have the lanes translate these, and return how long it took."""
+    def _hand_over(self, arrivals: Arrivals, within_s: float) -> float:
+        """Have the lanes translate these, as far as there is time, and return how long it took."""
         began_s = self._clock.monotonic_s()
         for lane, those in arrivals.items():
-            lane.take(those, began_s + LONGEST_COMPUTED_S)
+            lane.take(those, began_s + within_s)
             self._asleep[lane] = None
         return self._clock.monotonic_s() - began_s
 

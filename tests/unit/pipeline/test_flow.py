@@ -497,16 +497,19 @@ class CostlySink(PlainSink, frozen=True):
         return super().translate(event, scene)
 
 
-def test_a_costly_translation_leaves_the_loop_to_others_often() -> None:
+@pytest.mark.parametrize("size", [1, 120_000])
+def test_a_costly_translation_leaves_the_loop_to_others_often(size: int) -> None:
     gaps_s: list[float] = []
 
     async def until(rig: Rig) -> None:
         loop = asyncio.get_running_loop()
-        while len(rig.http.bodies) < 800:
+        while rig.stored.get(P0, 0) < len(names):
             began_s = loop.time()
             await asyncio.sleep(0.01)
             gaps_s.append(loop.time() - began_s)
 
-    names = [f"n{number}" for number in range(800)]
-    play(lambda: Rig(records(names), sink=CostlySink()), until)
+    names = [f"n{number}" + "x" * size for number in range(800 if size == 1 else 200)]
+    limits = replace(LIMITS, request_bytes=500_000, item_bytes=200_000)
+    sink = CostlySink({"event": replace(EVENT, limits=limits)})
+    play(lambda: Rig(records(names, keys=[name[:5] for name in names]), sink=sink), until)
     assert max(gaps_s) < 0.5
