@@ -288,7 +288,7 @@ class Member:
         if mark is None or (held is not None and held.offset == mark.offset and not again):
             return ""
         error = self._broker.commit(self, self._tenures[partition], mark, self._notes[partition])
-        self._span.committed(partition, error)
+        self._span.committed(partition, mark.offset, error)
         self._reports.append(CommitReport(error, {partition: mark.offset}))
         return error
 

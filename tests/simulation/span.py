@@ -21,11 +21,11 @@ class Span:
     def ordered(self) -> None:
         self._ordered_s = self._broker.loop.time()
 
-    def committed(self, partition: Partition, error: str) -> None:
-        """Note how a commit went."""
-        if error:
+    def committed(self, partition: Partition, offset: int, error: str) -> None:
+        """Note how a commit went; one that fails and would not move the offset leaves no more to be repeated."""
+        if error and offset > self._broker.at(partition):
             self._failing_s.setdefault(partition, self._broker.loop.time())
-        else:
+        elif not error:
             self.forget(partition)
 
     def forget(self, partition: Partition) -> None:
