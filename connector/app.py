@@ -164,8 +164,7 @@ class Process:
             properties,
             delivery.topics,
             owner,
-            BrokerStarts(properties, start_from(delivery.start_from), self.clock),
-            on_out_of_range=delivery.on_out_of_range,
+            BrokerStarts(properties, start_from(delivery.start_from), self.clock, delivery.on_out_of_range),
             drain_s=delivery.drain_budget,
             most=most_polled(delivery.max_ahead),
         )
@@ -178,9 +177,8 @@ class Process:
             properties,
             [letters_topic(connector, sink)],
             owner,
-            BrokerStarts(properties, Earliest(), self.clock),
             # Letters that their topic no longer keeps cannot be replayed; the others can.
-            on_out_of_range="earliest",
+            BrokerStarts(properties, Earliest(), self.clock, "earliest"),
             drain_s=delivery.drain_budget,
             most=min(most, most_polled(delivery.max_ahead)),
         )

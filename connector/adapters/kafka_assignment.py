@@ -1,28 +1,29 @@
 """The partitions a member holds, by its own record: the client's calls do not say which of them it is refused."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
 from connector.adapters.kafka_starts import Start
 from connector.domain.record import Partition
 from connector.pipeline.consume import Mark
-from connector.pipeline.start import noted
+from connector.pipeline.start import Note, made_anew, noted
 
 
 class Held:
     """Started partitions with their notes and pauses, and those that wait.
 
     Shape: `waiting` have no start yet that is known and committed; `stranded` are out of range, with the offset asked;
-    `forgotten` are those given up since it was last cleared.
+    `standing` are not read on until they come anew; `forgotten` are those given up since it was last cleared.
     """
 
     def __init__(self) -> None:
         self.started: dict[tuple[str | None, int | None], Partition] = {}
         self.waiting: set[Partition] = set()
         self.stranded: dict[Partition, int] = {}
+        self.standing: set[Partition] = set()
         self.forgotten: set[tuple[str | None, int | None]] = set()
-        self._notes: dict[Partition, str] = {}
+        self._notes: dict[Partition, Note] = {}
         self._stored: dict[Partition, int] = {}
         self._paused: set[Partition] = set()
         self._chosen: dict[Partition, Start] = {}
@@ -39,9 +40,13 @@ class Held:
             self._chosen.setdefault(partition, start)
         if starts:
             chosen = [(one, self._chosen[one]) for one in starts]
-            consumer.store_offsets(offsets=[place(one, start.offset, start.note) for one, start in chosen])
+            consumer.store_offsets(offsets=[place(one, start.offset, str(start.note)) for one, start in chosen])
             # Without an argument: what is stored, of partitions that are still ours.
             consumer.commit(asynchronous=True)
+        # Of what is stored the client commits only what is higher than its last commit, be that of another log.
+        anew = [place(one, start.offset, str(start.note)) for one, start in starts.items() if start.anew]
+        if anew:
+            consumer.commit(offsets=anew, asynchronous=True)
 
     def begin(self, consumer: Consumer, starts: Mapping[Partition, Start]) -> None:
         """Let waiting partitions flow, and keep the others still. Raises: KafkaException."""
@@ -62,6 +67,7 @@ class Held:
             self.started.pop(_key(partition), None)
             self.forgotten.add(_key(partition))
             self.stranded.pop(partition, None)
+            self.standing.discard(partition)
             self.waiting.discard(partition)
             self._chosen.pop(partition, None)
             self._notes.pop(partition, None)
@@ -94,9 +100,41 @@ class Held:
 
     def resume(self, consumer: Consumer, partitions: Collection[Partition]) -> None:
         owned = self.mine(partitions)
-        if owned:
-            self._paused.difference_update(owned)
-            consumer.resume([place(one) for one in owned])
+        self._paused.difference_update(owned)
+        flowing = [place(one) for one in owned if one not in self.standing]
+        if flowing:
+            consumer.resume(flowing)
+
+    def stand(self, consumer: Consumer, partition: Partition) -> None:
+        """Read a partition no further. Raises: KafkaException."""
+        self.standing.add(partition)
+        consumer.pause([place(partition)])
+
+    def made_anew(self, log: Callable[[str], str]) -> list[Partition]:
+        """Return those whose topic has another log now, and note the log of those of which none was known."""
+        found = []
+        for partition in self.started.values():
+            note, now = self._notes[partition], log(partition.topic)
+            if now and not note.log:
+                self._notes[partition] = Note(note.count, now)
+            elif made_anew(note.log, now) and partition not in self.standing and partition not in self.stranded:
+                found.append(partition)
+        return found
+
+    def note(self, partition: Partition) -> Note:
+        return self._notes[partition]
+
+    def stored(self, partition: Partition) -> int:
+        return self._stored[partition]
+
+    def restart(self, consumer: Consumer, partition: Partition, start: Start) -> None:
+        """Read a partition on from elsewhere. Raises: KafkaException."""
+        self.move(consumer, {partition: start.offset})
+        self.standing.discard(partition)
+        if partition not in self._paused:
+            consumer.resume([place(partition)])
+        self._notes[partition] = start.note
+        self._stored[partition] = start.offset
 
     def move(self, consumer: Consumer, offsets: Mapping[Partition, int]) -> None:
         """Read on from other offsets; seek() is refused where nothing is being fetched."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -22,22 +22,18 @@ from connector.adapters.kafka_client import (
     consumer_settings,
     error_kind,
     is_fatal,
-    look,
     quiet_logger,
     raised_kind,
     read_statistics,
     refused_settings,
 )
 from connector.adapters.kafka_records import read
-from connector.adapters.kafka_starts import Start, Starts, locate
+from connector.adapters.kafka_starts import Start, Starts
 from connector.domain.record import Partition
 from connector.errors import KafkaFailed
-from connector.pipeline.consume import Assignment, CommitReport, Mark, Orders, Owner, Polled, Statistics
-from connector.pipeline.start import Earliest, Latest
+from connector.pipeline.consume import Assignment, CommitReport, Mark, Orders, OutOfRange, Owner, Polled, Statistics
 
 T = TypeVar("T")
-OnOutOfRange = Literal["halt", "earliest", "latest"]
-
 _log: Any = structlog.get_logger(__name__)
 
 _BATCH = 500
@@ -59,7 +55,6 @@ class KafkaConsumer:
         owner: Owner,
         starts: Starts,
         *,
-        on_out_of_range: OnOutOfRange = "halt",
         drain_s: float = 10.0,
         most: int = _BATCH,
     ) -> None:
@@ -67,15 +62,14 @@ class KafkaConsumer:
         self._topics = list(topics)
         self._owner = owner
         self._starts = starts
-        self._on_out_of_range = on_out_of_range
         self._most = most
         self._callback_s = drain_s + _CALLBACK_MARGIN_S
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafka-consumer")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._consumer: Consumer | None = None
         self._failed: KafkaFailed | None = None
-        self._cluster_id = ""
         self._held = Held()
+        self._standing: list[OutOfRange] = []
         self._next_try_s = 0.0
         self._errors: list[str] = []
         self._commits: list[CommitReport] = []
@@ -105,6 +99,9 @@ class KafkaConsumer:
         self._held.pause(consumer, orders.pause)
         self._held.resume(consumer, orders.resume)
         with self._recorded():
+            if self._starts.look(self._looked_at()):
+                for partition in self._held.made_anew(self._starts.log):
+                    self._leave_log(consumer, partition)
             if (self._held.waiting or self._held.stranded) and time.monotonic() >= self._next_try_s:
                 self._settle(consumer)
             polled = self._polled(self._consumed(consumer))
@@ -117,6 +114,7 @@ class KafkaConsumer:
             with self._recorded():
                 self._consumer.close()
             self._consumer = None
+            self._starts.close()
             if self._failed is not None:
                 _log.warning("consumer closed after a failure", error=str(self._failed))
 
@@ -146,15 +144,15 @@ class KafkaConsumer:
         found = read(messages, self._held.started)
         for error in found.errors:
             self._on_error(error)
-        standing = found.standing
-        if self._on_out_of_range != "halt":
+        standing = self._standing + found.standing
+        if self._starts.on_out_of_range != "halt":
             self._held.stranded.update({one.partition: one.offset for one in standing})
             self._next_try_s = 0.0 if standing else self._next_try_s
             standing = []
         polled = Polled(
             found.records, found.ends, standing, self._errors, self._commits, self._statistics, found.unreadable
         )
-        self._errors, self._commits, self._statistics = [], [], None
+        self._errors, self._commits, self._statistics, self._standing = [], [], None, []
         return polled
 
     def _store(self, consumer: Consumer, marks: Mapping[Partition, Mark]) -> None:
@@ -199,11 +197,10 @@ class KafkaConsumer:
 
     def _resolved(self, consumer: Consumer, partitions: Collection[Partition]) -> Mapping[Partition, Start]:
         try:
-            self._cluster_id = self._cluster_id or look(self._properties, self._topics[0], _CALL_S).cluster_id
+            return self._starts.resolve(consumer, partitions, _RESOLVE_S)
         except KafkaException as exc:
             self._errors.append(raised_kind(exc))
             return {}
-        return self._starts.resolve(consumer, partitions, _RESOLVE_S)
 
     def _confirmed(self, consumer: Consumer, starts: Mapping[Partition, Start]) -> Mapping[Partition, Start]:
         """Commit fresh choices, and return the starts that the broker itself says are committed."""
@@ -217,28 +214,44 @@ class KafkaConsumer:
     def _begin(self, consumer: Consumer, ready: Mapping[Partition, Start]) -> None:
         self._held.begin(consumer, ready)
         if ready:
-            marks = {p: Mark(start.offset, start.ahead) for p, start in ready.items()}
-            self._tell(self._owner.assigned(Assignment(self._cluster_id, marks)), "assign")
+            self._told_assigned({p: Mark(start.offset, start.ahead) for p, start in ready.items()})
+        for partition in (p for p, start in ready.items() if start.anew):
+            self._leave_log(consumer, partition)
         self._next_try_s = time.monotonic() + _AGAIN_S
 
+    def _looked_at(self) -> Collection[str]:
+        named = [topic for topic in self._topics if not topic.startswith("^")]
+        return {*named, *(partition.topic for partition in self._held.started.values())}
+
+    def _leave_log(self, consumer: Consumer, partition: Partition) -> None:
+        """Read nothing more by an offset of a topic that was deleted."""
+        self._held.stand(consumer, partition)
+        self._standing.append(OutOfRange(partition, self._held.stored(partition), anew=True))
+
     def _bring_into_range(self, consumer: Consumer, partition: Partition, offset: int) -> None:
-        at = Earliest() if self._on_out_of_range == "earliest" else Latest()
         try:
-            start = locate(consumer, partition, at, time.monotonic() + _CALL_S)
+            start = self._starts.move(consumer, partition, self._held.note(partition), _CALL_S)
         except KafkaException as exc:
             self._errors.append(raised_kind(exc))
             return
+        # A log that ends before the offset was made anew, whatever is known of it.
+        anew, to = start.anew or start.offset < offset, start.offset
+        lost = to if anew else to - offset
         del self._held.stranded[partition]
-        lost = max(0, start - offset)
-        _log.error("committed offset out of range, moved", partition=str(partition), offset=offset, to=start, lost=lost)
-        if start < offset:
-            # A log that ends before the offset was made anew: what is open of the old one must not mark the new one.
+        _log.error(
+            "committed offset out of range, moved", partition=str(partition), offset=offset, to=to, lost=lost, anew=anew
+        )
+        if anew:
+            # What is open of the old log must not mark the new one.
             self._tell(self._owner.revoked([partition]), "revoke")
-            self._tell(self._owner.assigned(Assignment(self._cluster_id, {partition: Mark(start)})), "assign")
-        self._held.move(consumer, {partition: start})
-        if start < offset:
+            self._told_assigned({partition: Mark(to)})
+        self._held.restart(consumer, partition, start)
+        if anew:
             # The choice itself is committed: nothing of the new log may ever be resolved from here on.
-            self._store(consumer, {partition: Mark(start)})
+            self._store(consumer, {partition: Mark(to)})
+
+    def _told_assigned(self, marks: Mapping[Partition, Mark]) -> None:
+        self._tell(self._owner.assigned(Assignment(self._starts.cluster_id, marks)), "assign")
 
     def _tell(self, call: Coroutine[Any, Any, T], what: str) -> T | None:
         """Have the owner do it on the loop; None where it did not end well in time."""

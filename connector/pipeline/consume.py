@@ -24,10 +24,18 @@ class Orders(Struct, frozen=True):
 
 
 class OutOfRange(Struct, frozen=True):
-    """A partition whose committed offset the broker no longer (or not yet) has; it stands still."""
+    """A partition whose committed offset the broker no longer (or not yet) has; it stands still.
+
+    Shape: `anew` where the offset is one of a topic that was deleted since, and made anew by the same name.
+    """
 
     partition: Partition
     offset: int
+    anew: bool = False
+
+    @property
+    def why(self) -> str:
+        return "the topic was deleted and made anew" if self.anew else "the committed offset is not in the log"
 
 
 class CommitReport(Struct, frozen=True):

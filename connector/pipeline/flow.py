@@ -14,7 +14,7 @@ from connector.observe.status import SinkStatus
 from connector.pipeline.account import Account
 from connector.pipeline.acknowledge import Holding, Ledger, OpenRecord
 from connector.pipeline.commit import Commits
-from connector.pipeline.consume import Assignment, Consumer, Mark, Orders, Owner, Polled, Statistics
+from connector.pipeline.consume import Assignment, Consumer, Mark, Orders, OutOfRange, Owner, Polled, Statistics
 from connector.pipeline.dead_letter import Letters
 from connector.pipeline.desk import Desk
 from connector.pipeline.drain import drain, dropped
@@ -66,7 +66,7 @@ class Flow:
         self._intake = Intake(router, self.lanes, self.account, outside, options.schema_grace_s, metrics)
         self.schemas = self._intake.schemas
         self.throttle = Throttle(options.budget_bytes, options.max_ahead)
-        self.out_of_range: dict[Partition, int] = {}
+        self.out_of_range: dict[Partition, OutOfRange] = {}
         self.unreadable: dict[str, str] = {}
         self._clock = outside.clock
         self._report = Report(sink.name, metrics, outside.clock, self.throttle)
@@ -171,9 +171,10 @@ class Flow:
             if partition in holdings:
                 holdings[partition].reached(position)
         for stuck in polled.out_of_range:
-            self.out_of_range[stuck.partition] = stuck.offset
+            self.out_of_range[stuck.partition] = stuck
             log.error(
-                "the committed offset is not in the log; the partition stands still",
+                "a partition stands still",
+                reason=stuck.why,
                 sink=self.desk.sink.name,
                 topic=stuck.partition.topic,
                 partition=stuck.partition.number,

@@ -6,6 +6,7 @@ from connector.domain.record import Partition
 from connector.observe.status import SinkStatus
 from connector.pipeline.acknowledge import Ledger
 from connector.pipeline.clock import Clock
+from connector.pipeline.consume import OutOfRange
 from connector.pipeline.dead_letter import Letters
 from connector.pipeline.desk import Desk
 from connector.pipeline.schema_wait import SchemaWait
@@ -44,7 +45,7 @@ def trouble(
     desk: Desk,
     letters: Letters,
     schemas: SchemaWait,
-    out_of_range: Mapping[Partition, int],
+    out_of_range: Mapping[Partition, OutOfRange],
     unreadable: Mapping[str, str],
 ) -> Mapping[str, str]:
     """Return the checks that fail, each with what to do or what is waited for."""
@@ -76,6 +77,6 @@ def trouble(
         refused = ", ".join(f"{topic} ({kind})" for topic, kind in sorted(unreadable.items()))
         found["partitions"] = f"topics cannot be read: {refused}; create them, or give this user the rights"
     if out_of_range:
-        stuck = ", ".join(f"{partition} at {offset}" for partition, offset in sorted(out_of_range.items()))
-        found["partitions"] = f"committed offset not in the log: {stuck}; set CONNECTOR_ON_OUT_OF_RANGE"
+        stuck = ", ".join(f"{where} at {one.offset} ({one.why})" for where, one in sorted(out_of_range.items()))
+        found["partitions"] = f"not read on: {stuck}; set CONNECTOR_ON_OUT_OF_RANGE"
     return found

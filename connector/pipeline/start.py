@@ -1,16 +1,23 @@
 """Where a partition is first read from. Pure.
 
-A group's first choice is committed together with a note, `n=<partitions the topic had then>`. So a member that finds a
-partition without an offset beside others that have one can tell "chosen by nobody yet", which START_FROM decides, from
-"added to the topic later", which is read from its beginning. What `ahead.py` writes of a partition follows the note.
+A group's first choice is committed together with a note, `n=<partitions the topic had>,t=<its log>`. By the count a
+member that finds a partition without an offset beside others that have one can tell "chosen by nobody yet", which
+START_FROM decides, from "added to the topic later", which is read from its beginning. By the log it can tell an offset
+of the topic that is there from one of a topic of the same name that was deleted. What `ahead.py` writes of a partition
+follows the note.
 """
 
 import re
+import zlib
 from collections.abc import Mapping
+from typing import Literal
 
 from msgspec import Struct
 
-_NOTE = re.compile(r"n=(\d{1,9})(?:;(.*))?", re.DOTALL)
+OnOutOfRange = Literal["halt", "earliest", "latest"]
+
+_NOTE = re.compile(r"n=(\d{1,9})(?:,t=([0-9a-f]{8}[\w+/-]{1,40}))?(?:;(.*))?", re.DOTALL)
+_CLUSTER = 8
 
 
 class Earliest(Struct, frozen=True):
@@ -49,48 +56,78 @@ class Committed(Struct, frozen=True):
     metadata: str = ""
 
 
+class Note(Struct, frozen=True):
+    """What is noted with every commit of a partition: the topic's first count of partitions, its log or ""."""
+
+    count: int
+    log: str = ""
+
+    def __str__(self) -> str:
+        return f"n={self.count},t={self.log}" if self.log else f"n={self.count}"
+
+
 class Choice(Struct, frozen=True):
-    """Where to read from, the note every later commit of the partition carries, and what else was committed with it."""
+    """Where to read from, the note every later commit of the partition carries, and what else was committed with it.
+
+    Shape: `anew` where the offset is one of a topic that was deleted since, so that nothing can be read from there.
+    """
 
     at: Offset | Earliest | Latest | Since
-    note: str
+    note: Note
     ahead: str = ""
+    anew: bool = False
 
 
-def noted(note: str, ahead: str) -> str:
+def log_of(cluster_id: str, topic_id: str) -> str:
+    """Name the log of a topic, as the note does; "" where either is not known."""
+    return f"{zlib.crc32(cluster_id.encode()):0{_CLUSTER}x}{topic_id}" if cluster_id and topic_id else ""
+
+
+def made_anew(before: str, now: str) -> bool:
+    """Tell whether a topic was deleted and made anew since; offsets that were moved to another cluster do not tell."""
+    return bool(before and now) and before != now and before[:_CLUSTER] == now[:_CLUSTER]
+
+
+def noted(note: Note, ahead: str) -> str:
     """Return the metadata of a commit."""
-    return f"{note};{ahead}" if ahead else note
+    return f"{note};{ahead}" if ahead else str(note)
+
+
+def read_note(metadata: str) -> tuple[Note, str]:
+    """Return the note of a commit and what follows it; without a note of ours all of it, which is another program's."""
+    found = _NOTE.fullmatch(metadata)
+    if found is None:
+        return Note(0), metadata
+    return Note(int(found[1]), found[2] or ""), found[3] or ""
 
 
 def choose_start(
-    number: int, count: int, commits: Mapping[int, Committed], start_from: StartFrom, now_ms: int
+    number: int,
+    count: int,
+    commits: Mapping[int, Committed],
+    start_from: StartFrom,
+    now_ms: int,
+    *,
+    log: str = "",
+    on_out_of_range: OnOutOfRange = "halt",
 ) -> Choice:
     """Choose the start of partition `number` of a topic that has `count` partitions.
 
-    Shape: `commits` are the group's on this topic, by partition number.
+    Shape: `commits` are the group's on this topic, by partition number; `log` names the log that is there, "" unknown.
     """
+    notes = {other: read_note(commit.metadata) for other, commit in commits.items()}
     own = commits.get(number)
     if own is not None:
-        return Choice(Offset(own.offset), _note(_noted(own.metadata)), _ahead(own.metadata))
+        note, ahead = notes[number]
+        if not made_anew(note.log, log):
+            return Choice(Offset(own.offset), Note(note.count, log or note.log), ahead)
+        if on_out_of_range == "halt":
+            return Choice(Offset(own.offset), note, ahead, anew=True)
+        return Choice(Earliest() if on_out_of_range == "earliest" else Latest(), Note(note.count, log), anew=True)
     # A commit without a note of ours says nothing of the first choice: read more rather than skip.
-    first_count = min((_noted(other.metadata) for other in commits.values()), default=count)
-    if commits and number >= first_count:
-        return Choice(Earliest(), _note(first_count))
+    first_count = min((note.count for note, _ in notes.values()), default=count)
+    if commits and (number >= first_count or any(made_anew(note.log, log) for note, _ in notes.values())):
+        return Choice(Earliest(), Note(first_count, log))
     if isinstance(start_from, Back):
         start_from = Since(max(0, now_ms - round(start_from.duration_s * 1000)))
-    return Choice(start_from, _note(first_count))
-
-
-def _noted(metadata: str) -> int:
-    found = _NOTE.fullmatch(metadata)
-    return int(found[1]) if found else 0
-
-
-def _ahead(metadata: str) -> str:
-    """Return what follows the note; without a note of ours all of it, which is another program's."""
-    found = _NOTE.fullmatch(metadata)
-    return metadata if found is None else found[2] or ""
-
-
-def _note(count: int) -> str:
-    return f"n={count}"
+    return Choice(start_from, Note(first_count, log))

@@ -12,7 +12,7 @@ from connector.adapters.kafka_consumer import KafkaConsumer
 from connector.adapters.kafka_starts import BrokerStarts, Start, Starts
 from connector.domain.record import Partition, Record
 from connector.pipeline.consume import Assignment, CommitReport, Mark, Orders, OutOfRange, Statistics
-from connector.pipeline.start import Earliest, StartFrom
+from connector.pipeline.start import Earliest, OnOutOfRange, StartFrom
 
 _numbers = itertools.count(1)
 _EARLIEST = Earliest()
@@ -77,6 +77,7 @@ class Member:
         protocol: str = "classic",
         start_from: StartFrom = _EARLIEST,
         starts: Starts | None = None,
+        on_out_of_range: OnOutOfRange = "halt",
         properties: Mapping[str, str | int] | None = None,
         **options: Any,
     ) -> None:
@@ -85,7 +86,7 @@ class Member:
             settings |= {"session.timeout.ms": 6000, "heartbeat.interval.ms": 300}
         settings |= properties or {}
         self.owner = FakeOwner()
-        where = starts or BrokerStarts(settings, start_from, Wall())
+        where = starts or BrokerStarts(settings, start_from, Wall(), on_out_of_range)
         self.consumer = KafkaConsumer(settings, [topic], self.owner, where, **options)
         self.records: list[Record] = []
         self.ends: dict[Partition, int] = {}
@@ -122,12 +123,12 @@ async def until(condition: Callable[[], bool], *members: Member, within_s: float
         await asyncio.gather(*(member.poll() for member in members))
 
 
-class FailingStarts:
+class FailingStarts(BrokerStarts):
     """As the broker's, after a number of calls that it could not answer."""
 
     def __init__(self, failures: int, bootstrap: str) -> None:
+        super().__init__({"bootstrap.servers": bootstrap}, Earliest(), Wall())
         self.failures = failures
-        self._starts = BrokerStarts({"bootstrap.servers": bootstrap}, Earliest(), Wall())
 
     def resolve(
         self, consumer: Consumer, partitions: Iterable[Partition], within_s: float
@@ -135,7 +136,7 @@ class FailingStarts:
         if self.failures > 0:
             self.failures -= 1
             return {}
-        return self._starts.resolve(consumer, partitions, within_s)
+        return super().resolve(consumer, partitions, within_s)
 
 
 def log_end(bootstrap: str, partition: Partition) -> int:

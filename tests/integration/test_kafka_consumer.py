@@ -2,18 +2,18 @@
 
 import asyncio
 import time
+import zlib
 from collections.abc import Callable
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from connector.adapters.kafka_consumer import OnOutOfRange
 from connector.domain.record import Partition, Record
 from connector.errors import KafkaFailed
 from connector.pipeline.ahead import MOST_CHARACTERS
 from connector.pipeline.commit import TOO_LARGE
 from connector.pipeline.consume import Mark, Orders, OutOfRange
-from connector.pipeline.start import Back, Earliest, Latest, Since, StartFrom
+from connector.pipeline.start import Back, Earliest, Latest, OnOutOfRange, Since, StartFrom
 from tests.doubles.kafka import MockCluster, committed, produce
 from tests.integration.members import FailingStarts, Member, fresh, log_end, until
 from tests.services.kafka import Kafka
@@ -26,6 +26,11 @@ HOUR_MS = 3_600_000
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def note(kafka: Kafka, topic: str, count: int = 1) -> str:
+    """The note of a commit: how many partitions there were, and which log by a checksum of the cluster and its id."""
+    return f"n={count},t={zlib.crc32(kafka.cluster_id.encode()):08x}{kafka.topic_id(topic)}"
 
 
 @both
@@ -52,7 +57,7 @@ def test_a_new_group_starts_where_it_is_told(
         await until(lambda: bool(member.owns), member)
         assert member.owns == {Partition(topic, 0): expected}
         assert member.owner.cluster_id.startswith("connector-tests-")
-        assert committed(kafka_cluster.bootstrap, group, topic, 1) == {0: (expected, "n=1")}
+        assert committed(kafka_cluster.bootstrap, group, topic, 1) == {0: (expected, note(kafka_cluster, topic))}
         await until(lambda: bool(member.ends), member)
         assert member.offsets(Partition(topic, 0)) == list(range(expected, 9))
         await member.close()
@@ -74,7 +79,8 @@ def test_a_partition_added_later_is_read_from_its_beginning(kafka_cluster: Kafka
         second = Member(bootstrap, group, topic, protocol=protocol, start_from=Latest())
         await until(lambda: len(second.owns) == 2, second)
         assert second.owns == {Partition(topic, 0): 5, Partition(topic, 1): 0}
-        assert committed(bootstrap, group, topic, 2) == {0: (5, "n=1"), 1: (0, "n=1")}
+        kept = note(kafka_cluster, topic)
+        assert committed(bootstrap, group, topic, 2) == {0: (5, kept), 1: (0, kept)}
         await second.close()
 
     asyncio.run(run())
@@ -148,7 +154,7 @@ def test_stored_offsets_are_committed_and_keep_their_note(kafka_cluster: Kafka, 
         await until(lambda: len(member.records) == 5, member)
         await member.poll(Orders(store={partition: Mark(4), Partition(topic, 7): Mark(1)}))
         await until(lambda: any(report.offsets.get(partition) == 4 for report in member.commits), member)
-        assert committed(bootstrap, group, topic, 1) == {0: (4, "n=1")}
+        assert committed(bootstrap, group, topic, 1) == {0: (4, note(kafka_cluster, topic))}
         await member.close()
 
     asyncio.run(run())
@@ -168,11 +174,11 @@ def test_what_is_resolved_above_an_offset_is_committed_anew_where_the_offset_sta
         assert {one.leader_epoch for one in first.records} == {0}
         for text in ("", "at the start", "of the same offset", "and again"):
             await first.poll(Orders(store={partition: Mark(2, text)}))
-            metadata = f"n=1;{text}" if text else "n=1"
+            metadata = note(kafka_cluster, topic) + (f";{text}" if text else "")
             await until(lambda: committed(bootstrap, group, topic, 1) == {0: (2, metadata)}, first)  # noqa: B023
         first.owner.drained = {partition: Mark(2, "at the end")}
         await first.close()
-        assert committed(bootstrap, group, topic, 1) == {0: (2, "n=1;at the end")}
+        assert committed(bootstrap, group, topic, 1) == {0: (2, f"{note(kafka_cluster, topic)};at the end")}
         second = Member(bootstrap, group, topic, protocol=protocol)
         await until(lambda: partition in second.owns, second)
         assert (second.owns[partition], second.owner.ahead[partition]) == (2, "at the end")
@@ -263,7 +269,7 @@ def test_a_lost_partition_stores_nothing(kafka_cluster: Kafka, protocol: str) ->
         await until(lambda: bool(idle.owner.losses), idle, other)
         assert idle.owner.losses == [{partition}] and not idle.owner.revokes
         assert "_max_poll_exceeded" in idle.errors
-        assert committed(bootstrap, group, topic, 1) == {0: (0, "n=1")}
+        assert committed(bootstrap, group, topic, 1) == {0: (0, note(kafka_cluster, topic))}
         await idle.close()
         await other.close()
 
@@ -292,7 +298,7 @@ def test_the_end_of_a_log_lies_behind_its_control_records(kafka_cluster: Kafka, 
         assert log_end(bootstrap, partition) == 7
         await member.poll(Orders(store={one: Mark(end) for one, end in member.ends.items()}))
         await member.close()
-        assert committed(bootstrap, group, topic, 1) == {0: (7, "n=1")}
+        assert committed(bootstrap, group, topic, 1) == {0: (7, note(kafka_cluster, topic))}
 
     asyncio.run(run())
 
@@ -421,7 +427,7 @@ def test_a_start_the_broker_cannot_tell_yet_is_waited_for(kafka_cluster: Kafka, 
         assert member.owns == {} and member.records == []
         await until(lambda: member.offsets(partition) == [0, 1, 2, 3, 4], member)
         assert member.owns == {partition: 0}
-        assert committed(bootstrap, group, topic, 1) == {0: (0, "n=1")}
+        assert committed(bootstrap, group, topic, 1) == {0: (0, note(kafka_cluster, topic))}
         await member.close()
 
     asyncio.run(run())
@@ -439,7 +445,7 @@ def test_a_revoke_past_its_deadline_stores_nothing(kafka_cluster: Kafka) -> None
         await until(lambda: len(member.records) == 5, member)
         await asyncio.wait_for(member.close(), 10)
         assert member.owner.revokes == [{partition}]
-        assert committed(bootstrap, group, topic, 1) == {0: (0, "n=1")}
+        assert committed(bootstrap, group, topic, 1) == {0: (0, note(kafka_cluster, topic))}
 
     asyncio.run(run())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from confluent_kafka import ElectionType, TopicPartition
+from confluent_kafka import ElectionType, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
@@ -74,6 +74,11 @@ class Kafka:
         return ",".join(f"127.0.0.1:{port}" for port in self._plan.ports)
 
     @property
+    def cluster_id(self) -> str:
+        """Any 22 characters of base64; all nodes must agree on them."""
+        return f"connector-tests-{self._plan.ports[0]:06d}"
+
+    @property
     def running(self) -> bool:
         return any(node.pid is not None for node in self.nodes.values())
 
@@ -105,6 +110,10 @@ class Kafka:
 
     def delete_topic(self, name: str) -> None:
         _done(self.admin.delete_topics([name]))
+
+    def topic_id(self, name: str) -> str:
+        """Return the id that the cluster gave a topic, as Kafka writes it."""
+        return str(self.admin.describe_topics(TopicCollection([name]))[name].result(30).topic_id)
 
     def add_partitions(self, name: str, total: int) -> None:
         _done(self.admin.create_partitions([NewPartitions(name, total)]))
@@ -152,9 +161,8 @@ class Kafka:
             lines["advertised.listeners"] += f",{secure}"
         file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
         if not (folder / "data" / "meta.properties").exists():
-            # Any 22 characters of base64 serve as the cluster's id; all nodes must agree on it.
-            identity = f"connector-tests-{self._plan.ports[0]:06d}"
-            command = [*_java("256m", jars), "kafka.tools.StorageTool", "format", "-t", identity, "-c", str(file)]
+            program = [*_java("256m", jars), "kafka.tools.StorageTool"]
+            command = [*program, "format", "-t", self.cluster_id, "-c", str(file)]
             ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
             if ended.returncode != 0:
                 raise NotReadyError(f"node {number} was not formatted:\n{(ended.stdout + ended.stderr)[-2000:]}")

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from connector.domain.record import Partition
 from connector.pipeline.consume import Mark
-from connector.pipeline.start import Committed, Earliest, Offset, choose_start, noted
+from connector.pipeline.start import Committed, Earliest, Note, Offset, choose_start, noted
 from tests.simulation.loop import WORLD
 from tests.simulation.oracle import Oracle
 from tests.simulation.records import Tenure
@@ -192,7 +192,7 @@ class Broker:
 
     # Commits
 
-    def choose(self, who: str, partition: Partition) -> tuple[Mark, str] | None:
+    def choose(self, who: str, partition: Partition) -> tuple[Mark, Note] | None:
         """Find where to begin, and the note to keep; a choice is committed first, and None where that fails."""
         if self.weather.has("coordinator") or partition not in self.topics.ends:
             return None
@@ -207,16 +207,16 @@ class Broker:
         offset = self.topics.firsts[partition] if earliest else self.topics.stable(partition)
         self.oracle.passed_over(partition, 0, offset, "before the chosen start")
         self.story.say("{} chooses to begin {} at {}", who, partition, offset)
-        self.committed[partition] = Committed(offset, choice.note)
+        self.committed[partition] = Committed(offset, str(choice.note))
         return Mark(offset), choice.note
 
-    def commit(self, member: "Member", tenure: Tenure, mark: Mark, note: str) -> str:
+    def commit(self, member: "Member", tenure: Tenure, mark: Mark, note: Note) -> str:
         """Take a commit, or name the error: a member that was evicted changes nothing."""
         if member.fenced or self.owners[tenure.partition] is not member:
             return "UNKNOWN_MEMBER_ID"
         return self.commit_unfenced(member.host.name, tenure, mark, note)
 
-    def commit_unfenced(self, who: str, tenure: Tenure, mark: Mark, note: str) -> str:
+    def commit_unfenced(self, who: str, tenure: Tenure, mark: Mark, note: Note) -> str:
         """Take a commit whoever owns the partition, as Kafka does where offsets are named in the call."""
         partition, offset, metadata = tenure.partition, mark.offset, noted(note, mark.ahead)
         if self.weather.has("commits") or self.weather.has("coordinator"):

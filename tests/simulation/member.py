@@ -7,6 +7,7 @@ from collections.abc import Collection
 from connector.domain.record import Partition, Record
 from connector.errors import KafkaFailed
 from connector.pipeline.consume import Assignment, CommitReport, Mark, Orders, OutOfRange, Owner, Polled
+from connector.pipeline.start import Note
 from tests.simulation.broker import Broker, Change
 from tests.simulation.loop import Host
 from tests.simulation.records import Tenure
@@ -34,7 +35,7 @@ class Member:
         self._on_out_of_range = on_out_of_range
         self._waiting: set[Partition] = set()
         self._standing: set[Partition] = set()
-        self._notes: dict[Partition, str] = {}
+        self._notes: dict[Partition, Note] = {}
         self._tenures: dict[Partition, Tenure] = {}
         self._positions: dict[Partition, int] = {}
         self._ended: dict[Partition, int] = {}
