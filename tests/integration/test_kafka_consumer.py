@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from connector.domain.record import Partition, Record
 from connector.errors import KafkaFailed
@@ -31,6 +31,16 @@ def now_ms() -> int:
 def note(kafka: Kafka, topic: str, count: int = 1) -> str:
     """The note of a commit: how many partitions there were, and which log by a checksum of the cluster and its id."""
     return f"n={count},t={zlib.crc32(kafka.cluster_id.encode()):08x}{kafka.topic_id(topic)}"
+
+
+def remade(kafka: Kafka, topic: str) -> bool:
+    """Make a topic, once the broker has done with the one that was deleted."""
+    try:
+        kafka.create_topic(topic)
+    except KafkaException as refused:
+        assert refused.args[0].code() in (KafkaError.TOPIC_ALREADY_EXISTS, KafkaError.UNKNOWN_TOPIC_OR_PART), refused
+        return False
+    return True
 
 
 @both
@@ -303,9 +313,9 @@ def test_the_end_of_a_log_lies_behind_its_control_records(kafka_cluster: Kafka, 
     asyncio.run(run())
 
 
-def _commit_as_others_do(bootstrap: str, group: str, topic: str, number: int, offset: int) -> None:
+def _commit_as_others_do(bootstrap: str, group: str, topic: str, number: int, offset: int, metadata: str = "") -> None:
     other = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
-    other.commit(offsets=[TopicPartition(topic, number, offset)], asynchronous=False)
+    other.commit(offsets=[TopicPartition(topic, number, offset, metadata=metadata)], asynchronous=False)
     other.close()
 
 
@@ -366,6 +376,71 @@ def test_a_log_that_ends_before_the_commit_is_begun_anew_and_the_choice_committe
         assert member.owner.revokes == [{partition}] and member.owns == {partition: start}
         await member.close()
         assert committed(bootstrap, group, topic, 1)[0][0] == start
+
+    asyncio.run(run())
+
+
+@both
+@pytest.mark.parametrize(("policy", "read_again"), [("earliest", True), ("halt", False)])
+@pytest.mark.shows("K14")
+def test_a_longer_log_of_a_topic_made_anew_is_not_read_on_by_an_offset_of_the_old_one(
+    kafka_cluster: Kafka, protocol: str, policy: OnOutOfRange, read_again: bool
+) -> None:
+    topic, group, bootstrap = kafka_cluster.create_topic(fresh("longer")), fresh("group"), kafka_cluster.bootstrap
+    produce(bootstrap, topic, 0, [b"old"] * 3)
+    partition, old = Partition(topic, 0), note(kafka_cluster, topic)
+
+    async def run() -> None:
+        often = {"topic.metadata.refresh.interval.ms": 1000}
+        member = Member(bootstrap, group, topic, protocol=protocol, on_out_of_range=policy, properties=often)
+        await until(lambda: len(member.records) == 3, member)
+        await member.poll(Orders(store={partition: Mark(3)}))
+        await until(lambda: committed(bootstrap, group, topic, 1) == {0: (3, old)}, member)
+        kafka_cluster.delete_topic(topic)
+        await until(lambda: remade(kafka_cluster, topic), member)
+        fresh_ones = [b"new%d" % number for number in range(8)]
+        produce(bootstrap, topic, 0, fresh_ones)
+        new = note(kafka_cluster, topic)
+        if read_again:
+            await until(lambda: [one.value for one in member.records][-8:] == fresh_ones, member)
+            assert member.owns == {partition: 0}
+            assert member.owner.revokes == [{partition}] and member.out_of_range == []
+            await until(lambda: committed(bootstrap, group, topic, 1) == {0: (0, new)}, member)
+        else:
+            await until(lambda: bool(member.out_of_range), member)
+            assert member.out_of_range == [OutOfRange(partition, 3, anew=True)]
+        await member.close()
+        again = Member(bootstrap, group, topic, protocol=protocol, on_out_of_range="earliest")
+        await until(lambda: len(again.records) == 8, again)
+        assert again.offsets(partition) == list(range(8))
+        await again.close()
+
+    asyncio.run(run())
+
+
+@both
+@pytest.mark.shows("K14")
+def test_a_commit_of_a_topic_made_anew_halts_its_partition_from_the_start(kafka_cluster: Kafka, protocol: str) -> None:
+    topic, group, bootstrap = kafka_cluster.create_topic(fresh("gone"), 2), fresh("group"), kafka_cluster.bootstrap
+    for number in range(2):
+        produce(bootstrap, topic, number, [b"x"] * 8)
+    kept = note(kafka_cluster, topic, 2)
+    gone = kept[:-4] + "AAAA"
+    _commit_as_others_do(bootstrap, group, topic, 0, 2, gone)
+    _commit_as_others_do(bootstrap, group, topic, 1, 2, kept)
+    halted, other = Partition(topic, 0), Partition(topic, 1)
+
+    async def run() -> None:
+        member = Member(bootstrap, group, topic, protocol=protocol)
+        await until(lambda: len(member.offsets(other)) == 6 and bool(member.out_of_range), member)
+        assert member.out_of_range == [OutOfRange(halted, 2, anew=True)]
+        await member.poll(Orders(pause=[halted, other]))
+        await member.poll(Orders(resume=[halted, other]))
+        produce(bootstrap, topic, 1, [b"x"])
+        await until(lambda: len(member.offsets(other)) == 7, member)
+        assert member.offsets(halted) == []
+        await member.close()
+        assert committed(bootstrap, group, topic, 2) == {0: (2, gone), 1: (2, kept)}
 
     asyncio.run(run())
 
