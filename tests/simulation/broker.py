@@ -9,7 +9,18 @@ from msgspec import Struct
 
 from connector.domain.record import Partition
 from connector.pipeline.consume import Mark
-from connector.pipeline.start import Committed, Earliest, Note, Offset, choose_start, noted
+from connector.pipeline.start import (
+    Choice,
+    Committed,
+    Earliest,
+    Note,
+    Offset,
+    OnOutOfRange,
+    choose_start,
+    made_anew,
+    noted,
+    read_note,
+)
 from tests.simulation.loop import WORLD
 from tests.simulation.oracle import Oracle
 from tests.simulation.records import Tenure
@@ -192,15 +203,16 @@ class Broker:
 
     # Commits
 
-    def choose(self, who: str, partition: Partition) -> tuple[Mark, Note] | None:
-        """Find where to begin, and the note to keep; a choice is committed first, and None where that fails."""
+    def choose(self, who: str, partition: Partition, on_out_of_range: OnOutOfRange) -> Choice | None:
+        """Find the offset to begin at and the note to keep; a new one is committed first, None where that fails."""
         if self.weather.has("coordinator") or partition not in self.topics.ends:
             return None
         commits = {one.number: at for one, at in self.committed.items() if one.topic == partition.topic}
-        count = self.topics.count(partition.topic)
-        choice = choose_start(partition.number, count, commits, self.scenario.start_from, 0)
+        count, log = self.topics.count(partition.topic), self.topics.log(partition.topic)
+        start_from = self.scenario.start_from
+        choice = choose_start(partition.number, count, commits, start_from, 0, log=log, on_out_of_range=on_out_of_range)
         if isinstance(choice.at, Offset):
-            return Mark(choice.at.offset, choice.ahead), choice.note
+            return choice
         if self.weather.has("commits"):
             return None
         earliest = isinstance(choice.at, Earliest)
@@ -208,7 +220,7 @@ class Broker:
         self.oracle.passed_over(partition, 0, offset, "before the chosen start")
         self.story.say("{} chooses to begin {} at {}", who, partition, offset)
         self.committed[partition] = Committed(offset, str(choice.note))
-        return Mark(offset), choice.note
+        return Choice(Offset(offset), choice.note)
 
     def commit(self, member: "Member", tenure: Tenure, mark: Mark, note: Note) -> str:
         """Take a commit, or name the error: a member that was evicted changes nothing."""
@@ -221,11 +233,18 @@ class Broker:
         partition, offset, metadata = tenure.partition, mark.offset, noted(note, mark.ahead)
         if self.weather.has("commits") or self.weather.has("coordinator"):
             return "COORDINATOR_NOT_AVAILABLE"
-        if self.oracle.logs.get(partition) is not tenure.log:
+        if partition not in self.topics.ends:
             return "UNKNOWN_TOPIC_OR_PART"
         if len(metadata) > MOST_METADATA:
             return "OFFSET_METADATA_TOO_LARGE"
+        if self._of_old_log(partition, note):
+            # Offsets are kept by the topic's name: they are taken whichever log they are of.
+            self.story.say("{} commits {}@{} of a log that is gone", who, partition, offset)
+            self.committed[partition] = Committed(offset, metadata)
+            return ""
         held = self.committed.get(partition)
+        if held is not None and self._of_old_log(partition, read_note(held.metadata)[0]):
+            held = None
         if held is not None and offset < held.offset:
             self.story.violated("I2", f"{who} moves {partition} back from {held.offset} to {offset}")
         if offset > self.topics.stable(partition):
@@ -234,6 +253,9 @@ class Broker:
         self.committed[partition] = Committed(offset, metadata)
         self.story.say("{} commits {}@{} {}", who, partition, offset, metadata)
         return ""
+
+    def _of_old_log(self, partition: Partition, note: Note) -> bool:
+        return made_anew(note.log, self.topics.log(partition.topic))
 
     def done(self) -> bool:
         """Whether everything is committed, to the very end of each log."""

@@ -7,13 +7,13 @@ from collections.abc import Collection
 from connector.domain.record import Partition, Record
 from connector.errors import KafkaFailed
 from connector.pipeline.consume import Assignment, CommitReport, Mark, Orders, OutOfRange, Owner, Polled
-from connector.pipeline.start import Note
+from connector.pipeline.start import Note, Offset, OnOutOfRange
 from tests.simulation.broker import Broker, Change
 from tests.simulation.loop import Host
 from tests.simulation.records import Tenure
 from tests.simulation.span import Span
+from tests.simulation.topics import CLUSTER
 
-CLUSTER = "simulated"
 MOST_GAP_S = 5.0
 CALLBACK_SLACK_S = 1.0
 
@@ -24,7 +24,7 @@ class Member:
     `waiting` partitions have no start yet that is known and committed; `standing` ones are out of range.
     """
 
-    def __init__(self, broker: Broker, host: Host, owner: Owner, on_out_of_range: str) -> None:
+    def __init__(self, broker: Broker, host: Host, owner: Owner, on_out_of_range: OnOutOfRange) -> None:
         self.host = host
         self.changes: deque[Change] = deque()
         self.fenced = False
@@ -35,6 +35,7 @@ class Member:
         self._on_out_of_range = on_out_of_range
         self._waiting: set[Partition] = set()
         self._standing: set[Partition] = set()
+        self._stuck: list[OutOfRange] = []
         self._notes: dict[Partition, Note] = {}
         self._tenures: dict[Partition, Tenure] = {}
         self._positions: dict[Partition, int] = {}
@@ -60,7 +61,8 @@ class Member:
             await asyncio.sleep(chance.uniform(0.0, 0.02) if available else chance.uniform(0.05, 0.5))
             await self._rebalance()
             await self._take(sorted(self._waiting))
-            strayed = self._strayed() + await self._renewed()
+            strayed = self._strayed() + await self._renewed() + self._stuck
+            self._stuck = []
             records = self._fetch()
             reports, self._reports = self._reports, []
             errors = ["transport"] if broker.weather.has("commits") and chance.random() < 0.3 else []
@@ -150,13 +152,14 @@ class Member:
             broker.story.say("{} notices that {} was made anew", self.host.name, partition)
             if self._on_out_of_range == "halt":
                 self._standing.add(partition)
-                found.append(OutOfRange(partition, self._positions[partition]))
+                found.append(OutOfRange(partition, self._positions[partition], anew=True))
                 continue
             await self._owner.revoked([partition])
             broker.oracle.end(tenure, "lost")
             start = 0 if self._on_out_of_range == "earliest" else broker.topics.stable(partition)
             broker.oracle.passed_over(partition, 0, start, "made anew, and set to go on")
             self._forget(partition)
+            self._notes[partition] = Note(self._notes[partition].count, broker.topics.log(partition.topic))
             self._positions[partition] = start
             self._tenures[partition] = broker.oracle.begin(self.host, partition, Mark(start))
             await self._owner.assigned(Assignment(CLUSTER, {partition: Mark(start)}))
@@ -214,9 +217,17 @@ class Member:
     async def _take(self, partitions: list[Partition]) -> None:
         broker = self._broker
         self._waiting = {one for one in partitions if broker.owners[one] is self and not self.fenced}
-        known = {one: at for one in sorted(self._waiting) if (at := broker.choose(self.host.name, one)) is not None}
-        starts = {partition: mark for partition, (mark, _) in known.items()}
-        self._notes.update({partition: note for partition, (_, note) in known.items()})
+        starts: dict[Partition, Mark] = {}
+        for partition in sorted(self._waiting):
+            choice = broker.choose(self.host.name, partition, self._on_out_of_range)
+            if choice is None:
+                continue
+            assert isinstance(choice.at, Offset)
+            starts[partition] = Mark(choice.at.offset, choice.ahead)
+            self._notes[partition] = choice.note
+            if choice.anew:
+                self._standing.add(partition)
+                self._stuck.append(OutOfRange(partition, choice.at.offset, anew=True))
         for partition, mark in starts.items():
             self._waiting.discard(partition)
             self._tenures[partition] = broker.oracle.begin(self.host, partition, mark)

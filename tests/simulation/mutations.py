@@ -30,6 +30,7 @@ from connector.pipeline.lookup import Lookups
 from connector.pipeline.riding import Tried, apart
 from connector.pipeline.settle import Flight
 from connector.pipeline.setup import Refusal, Refusals, Setup
+from connector.pipeline.start import Choice, choose_start
 from connector.sinks.contract import Attempt, Endpoint, Feed, Item, Need, Payload, Renewal, Save, Verdict
 from tests.simulation.draw import draw
 from tests.simulation.letters import LetterProducer
@@ -68,6 +69,11 @@ class Skipping(Member):
             self._standing.discard(stuck.partition)
             self._positions[stuck.partition] = self._broker.topics.firsts[stuck.partition]
         return []
+
+
+def trusting(*what: Any, log: str = "", **more: Any) -> Choice:
+    """Takes an offset for one of the topic that is there, whichever log it was committed for."""
+    return choose_start(*what, **more)
 
 
 class StoringLate(Member):
@@ -287,6 +293,11 @@ MUTATIONS = (
     Mutation("forget every answer", frozenset({"lookup"}), parts={"connector.pipeline.desk.Lookups": AskingAlways}),
     Mutation(
         "skip one offset too many", frozenset({"I2", "I3"}), parts={"connector.pipeline.known.Known": KnowingTooMuch}
+    ),
+    Mutation(
+        "read a topic made anew by an old offset",
+        frozenset({"I1", "I2", "I3", "I5"}),
+        parts={"tests.simulation.broker.choose_start": trusting},
     ),
     Mutation("store after a revoke", frozenset({"I2"}), Twist(member=StoringLate)),
     Mutation(

@@ -1,14 +1,18 @@
 """The topics: logs with gaps, transactions and retention, that grow, go and come back."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 
 from connector.domain.record import Partition
+from connector.pipeline.start import log_of
 from tests.simulation.maker import Maker
 from tests.simulation.oracle import Oracle
 from tests.simulation.records import Fate
 from tests.simulation.scenario import Scenario
 from tests.simulation.story import Story
+
+CLUSTER = "simulated"
 
 
 class Topics:
@@ -27,6 +31,7 @@ class Topics:
         self._chance = random.Random(f"{scenario.seed}/topics")
         self._maker = Maker(scenario, self._place)
         self._unstable: dict[Partition, int] = {}
+        self._deleted: Counter[str] = Counter()
         self._hidden: dict[Partition, list[tuple[Fate, bool]]] = {}
 
     @property
@@ -35,6 +40,10 @@ class Topics:
 
     def count(self, topic: str) -> int:
         return sum(partition.topic == topic for partition in self.ends)
+
+    def log(self, topic: str) -> str:
+        """Name the log that a topic has now."""
+        return log_of(CLUSTER, f"id-{self._deleted[topic]}")
 
     def stable(self, partition: Partition) -> int:
         """Where reading ends for now."""
@@ -107,6 +116,7 @@ class Topics:
             self.finish(partition, aborted=True)
             del self.ends[partition], self.firsts[partition]
             self._oracle.cut_off(self._oracle.logs.pop(partition))
+        self._deleted[topic] += 1
         self._story.say("topic {} is deleted", topic)
         return gone
 
