@@ -82,7 +82,8 @@ class DeliverySettings(EnvSettings):
         "earliest", description="where a new group begins: earliest, latest, a time, or a duration back such as 24h"
     )
     on_out_of_range: Literal["halt", "earliest", "latest"] = Field(
-        "halt", description="what to do when a committed offset is no longer in the log"
+        "halt",
+        description="what to do when a committed offset is no longer in the log, or is one of a topic that was deleted",
     )
     order_by: Literal["key", "user", "partition", "none"] = Field("key", description="whose order is kept")
     max_in_flight: int = Field(
