@@ -1,4 +1,4 @@
-"""Twenty defects on purpose: the simulation is worth what it notices.
+"""Twenty-one defects on purpose: the simulation is worth what it notices.
 
 Each is put in from outside. Most stand between a flow and what is around it (`Twist`): a sink, a producer, an owner or
 a member of the group that does one thing wrong. Where the defect is one of a stage that only the flow itself makes,
