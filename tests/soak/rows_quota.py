@@ -1,7 +1,6 @@
 """Rows of a quota that counts batches: a stream ten times as fast keeps up, merged by user."""
 
 import asyncio
-import sys
 import time
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from tests.integration.process import Connector, until
 from tests.integration.test_mparticle_quota import PER_S, QUOTA, USERS, Quota, mparticle_env
 from tests.integration.trial import Trial, on_broker
 from tests.soak.conftest import Tell
-from tests.soak.stream import held, running
+from tests.soak.stream import held, produced_apart, running
 
 SECONDS = 150
 LEARNT_S = 60
@@ -37,7 +36,7 @@ def test_a_stream_keeps_up_under_a_quota_of_batches(kafka: str, tmp_path: Path, 
                 async with running(connector):
                     await until(connector.ready, 30, "ready")
                     began_s = time.monotonic()
-                    await produced(trial)
+                    await produced_apart(trial, made, SECONDS)
                     ended_s = time.monotonic()
                     await until(lambda: not trial.ledger.missing(), 30, "what was left")
                     left_s = time.monotonic() - ended_s
@@ -66,17 +65,6 @@ def on_mparticle(kafka: str) -> Trial:
     trial.group, trial.letters_topic = f"{trial.topic}.mparticle", f"{trial.topic}.letters.mparticle"
     create_topics(kafka, trial.letters_topic, partitions=1)
     return trial
-
-
-async def produced(trial: Trial) -> None:
-    """Have another process produce, and put what it says into the ledger."""
-    command = [sys.executable, "-m", "tests.soak.produce", trial.bootstrap, trial.topic, str(SECONDS)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    assert process.stdout is not None
-    async for line in process.stdout:
-        partition, offset, number = map(int, line.split())
-        trial.ledger.add(made(trial.topic, number), (trial.topic, partition, offset))
-    assert await process.wait() == 0
 
 
 def made(name: str, number: int) -> Made:

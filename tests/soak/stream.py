@@ -1,9 +1,10 @@
 """A topic that records flow into while things break, and what must hold once they are whole again."""
 
 import asyncio
+import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ def on_cluster(kafka: Kafka, partitions: int = PARTITIONS, **config: str) -> Tri
     return trial
 
 
-def _paced(records: Iterable[Made], per_s: float, stop: threading.Event, sent_s: dict[str, float]) -> Iterator[Made]:
+def at_pace(records: Iterable[Made], per_s: float, stop: threading.Event, sent_s: dict[str, float]) -> Iterator[Made]:
     # One wait for several records: a wait is never shorter than some 50 us, and often much longer.
     at_once = max(1, round(per_s / 100))
     began_s = time.monotonic()
@@ -41,6 +42,25 @@ def _paced(records: Iterable[Made], per_s: float, stop: threading.Event, sent_s:
         # Whoever is late catches up: the pace is that of the whole time.
         if number % at_once == 0 and stop.wait(max(0.0, began_s + number / per_s - time.monotonic())):
             return
+
+
+async def produced_apart(trial: Trial, made: Callable[[str, int], Made], *arguments: object) -> dict[str, float]:
+    """Have another process produce, and put what it says into the ledger; return when each record was sent.
+
+    Shape: `made` tells what a record is by the topic and its number; `arguments` are those of `produce.py`.
+    """
+    told = [trial.bootstrap, trial.topic, *map(str, arguments)]
+    command = [sys.executable, "-m", "tests.soak.produce", *told]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    sent_s: dict[str, float] = {}
+    async for line in process.stdout:
+        partition, offset, number, at_s = line.split()
+        record = made(trial.topic, int(number))
+        trial.ledger.add(record, (trial.topic, int(partition), int(offset)))
+        sent_s[record.id] = float(at_s)
+    assert await process.wait() == 0
+    return sent_s
 
 
 @asynccontextmanager
@@ -60,7 +80,7 @@ async def steady(
     if records is None:
         now_ms = time.time_ns() // 1_000_000  # for vendors that take no old events
         records = mixed(MOST, keys=keys, name=trial.topic, kinds=kinds, since_ms=now_ms)
-    producing = asyncio.create_task(trial.produce(_paced(records, per_s, stop, sent_s)))
+    producing = asyncio.create_task(trial.produce(at_pace(records, per_s, stop, sent_s)))
     try:
         yield sent_s
     finally:
