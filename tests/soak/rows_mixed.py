@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -156,13 +157,17 @@ def test_faults_by_chance_lose_nothing(
         async with Vendor(segment(trial.ledger, moody)) as vendor, registry.server:
             scene = Scene(trial, own_kafka, vendor, moody, registry, tmp_path, [], [], dict(heads()), [])
             stays = scene.replica()
-            scene.fleet += [stays, scene.replica(), scene.replica()]
+            scene.fleet.append(stays)
             done, slowest_s, mib, began_s = list[str](), 0.0, list[float](), time.monotonic()
             with trial.watch() as watch:
                 async with running(fleet=scene.fleet):
                     async with steady(trial, PER_S, records=scene.records()) as sent_s:
-                        # What writes letters has threads of its own, from the first one on.
+                        # What writes letters has threads of its own, from the first one on: here it writes all.
                         await scene.strike("poison")
+                        await until(partial(_wrote_letters, stays), 60, "the first letters")
+                        scene.fleet += [await scene.replica().start() for _ in range(2)]
+                        for one in scene.fleet:
+                            await until(one.ready, 40, "each replica ready")
                         await more(trial.ledger, 1000, "a steady flow")
                         before = threads_and_files(stays)
                         for _ in range(faults):
@@ -200,6 +205,10 @@ def test_faults_by_chance_lose_nothing(
 
 
 LANES = 8
+
+
+async def _wrote_letters(connector: Connector) -> bool:
+    return await connector.total("connector_dead_letters_total") >= POISONS
 
 
 async def fresh(trial: Trial, sent_s: Mapping[str, float], after: str) -> float:
