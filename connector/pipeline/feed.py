@@ -142,7 +142,8 @@ class Feeds:
             renewal = read() if len(reply.body) <= REPLY_BYTES else await asyncio.to_thread(read)
         except FeedFailed as failure:
             self.failing[feed.name] = failure.reason
-            log.warning("feed not renewed, its last value stands", feed=feed.name, reason=failure.reason)
+            stands = "its last value stands" if last is not None and last.value is not None else "there is none yet"
+            log.warning(f"feed not renewed, {stands}", feed=feed.name, reason=failure.reason)
             headers = reply.headers if reply is not None else {}
             asked_s = failure.retry_after_s or retry_after_s(
                 headers, self._clock.now_ms(), longest_s=RETRY_AFTER_LONGEST_S
