@@ -38,15 +38,13 @@ class Held:
         """Commit fresh choices; one that was made before stands. Raises: KafkaException."""
         for partition, start in starts.items():
             self._chosen.setdefault(partition, start)
-        if starts:
-            chosen = [(one, self._chosen[one]) for one in starts]
-            consumer.store_offsets(offsets=[place(one, start.offset, str(start.note)) for one, start in chosen])
-            # Without an argument: what is stored, of partitions that are still ours.
-            consumer.commit(asynchronous=True)
-        # Of what is stored the client commits only what is higher than its last commit, be that of another log.
-        anew = [place(one, start.offset, str(start.note)) for one, start in starts.items() if start.anew]
-        if anew:
-            consumer.commit(offsets=anew, asynchronous=True)
+        chosen = [(one, self._chosen[one]) for one in starts]
+        places = [place(one, start.offset, str(start.note)) for one, start in chosen]
+        if places:
+            consumer.store_offsets(offsets=places)
+            # Named, for of what is stored the client commits only what is above its last commit of that name, be that
+            # one of a topic deleted since. They are ours, and are not begun before the broker says it has them.
+            consumer.commit(offsets=places, asynchronous=True)
 
     def begin(self, consumer: Consumer, starts: Mapping[Partition, Start]) -> None:
         """Let waiting partitions flow, and keep the others still. Raises: KafkaException."""

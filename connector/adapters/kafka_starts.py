@@ -91,6 +91,7 @@ class BrokerStarts:
         self._start_from = start_from
         self._clock = clock
         self._ids = TopicIds(properties)
+        self._first_logs: dict[str, str] = {}
 
     def resolve(
         self, consumer: Consumer, partitions: Iterable[Partition], within_s: float
@@ -147,15 +148,17 @@ class BrokerStarts:
             commits = _commits(consumer, topic, range(count), deadline_s)
         # Asked after the commits: of a topic made anew meanwhile the log is newer than they are, never older.
         log = self._log_now(topic, [read_note(one.metadata)[0] for one in commits.values()], deadline_s)
-        policy = self.on_out_of_range
+        # The group's commits went with a topic that was deleted under it; of the new one nothing was read yet.
+        anew = made_anew(self._first_logs.setdefault(topic, log), log)
+        start_from, policy = Earliest() if anew else self._start_from, self.on_out_of_range
         return [
-            (p, choose_start(p.number, count, commits, self._start_from, now_ms, log=log, on_out_of_range=policy))
+            (p, choose_start(p.number, count, commits, start_from, now_ms, log=log, on_out_of_range=policy))
             for p in wanted
         ]
 
     def _log_now(self, topic: str, notes: Iterable[Note], deadline_s: float) -> str:
-        """Return the log that is there, waited for only where an offset is of a log that was told once."""
-        if any(note.log for note in notes):
+        """Return the log that is there, waited for only where the broker told one before."""
+        if self.log(topic) or any(note.log for note in notes):
             return log_of(self.cluster_id, self._ids.ask(topic, _left(deadline_s)))
         return self.log(topic)
 
