@@ -149,7 +149,8 @@ class BrokerStarts:
         # Asked after the commits: of a topic made anew meanwhile the log is newer than they are, never older.
         log = self._log_now(topic, [read_note(one.metadata)[0] for one in commits.values()], deadline_s)
         # The group's commits went with a topic that was deleted under it; of the new one nothing was read yet.
-        anew = made_anew(self._first_logs.setdefault(topic, log), log)
+        first_log = self._first_logs[topic] = self._first_logs.get(topic) or log
+        anew = made_anew(first_log, log)
         start_from, policy = Earliest() if anew else self._start_from, self.on_out_of_range
         return [
             (p, choose_start(p.number, count, commits, start_from, now_ms, log=log, on_out_of_range=policy))
