@@ -10,7 +10,7 @@ SEEDS = 300
 MUTATIONS = 21
 WITHIN_S = 240
 # Each broke an invariant once, under the draws of today.
-FOUND = (5200, 5994, 6131, 7490)
+FOUND = (2484, 5200, 5994, 6131, 7490, 32840)
 
 
 def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":

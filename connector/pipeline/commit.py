@@ -84,7 +84,8 @@ class Commits:
     def _taken(self, commit: CommitReport) -> None:
         now_s = self._clock.monotonic_s()
         for partition, offset in commit.offsets.items():
-            if partition in self._committed:
+            # More than was stored is of an assignment before this one, and of another log.
+            if partition in self._committed and offset <= self._stored[partition].offset:
                 self._committed[partition] = max(self._committed[partition], offset)
                 self._waiting_s.pop(partition, None)
                 if self._stored[partition].offset > offset:

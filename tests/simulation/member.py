@@ -156,6 +156,10 @@ class Member:
                 continue
             await self._owner.revoked([partition])
             broker.oracle.end(tenure, "lost")
+            if partition not in broker.topics.ends:
+                # It is gone again, and will be asked back.
+                self._forget(partition)
+                continue
             start = 0 if self._on_out_of_range == "earliest" else broker.topics.stable(partition)
             broker.oracle.passed_over(partition, 0, start, "made anew, and set to go on")
             self._forget(partition)

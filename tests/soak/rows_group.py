@@ -66,6 +66,8 @@ def test_rolling_restarts_repeat_nothing(kafka: str, tmp_path: Path, tell: Tell,
                 async with running(fleet=fleet):
                     async with steady(trial, 1000):
                         await more(trial.ledger, 2000, "a steady flow")
+                        for one in fleet:
+                            await until(one.ready, 60, "every replica ready")
                         for turn in range(20):
                             old = fleet[turn % 3]
                             assert await old.terminate() == 0, old.log[-2000:]

@@ -181,3 +181,16 @@ def test_what_is_committed_is_told_of_once_no_commit_was_taken_for_two_seconds()
     commits.forget([P0])
     commits.heard([CommitReport("", {P0: 12})])
     assert commits.late() == {}
+
+
+def test_a_commit_of_a_log_before_says_nothing_of_what_is_committed() -> None:
+    clock, holding = ManualClock(), Holding(P0, 1, 0, "cluster")
+    commits = Commits(clock)
+    commits.begin(P0, Mark(0))
+    opened = [holding.admit(record(offset), 0.0) for offset in range(3)]
+    # Of the same partition before its topic was made anew.
+    commits.heard([CommitReport("", {P0: 33})])
+    holding.resolve(opened[0])
+    commits.due([holding])
+    clock.advance(2.0)
+    assert commits.late() == {P0: 0}
