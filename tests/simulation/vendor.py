@@ -197,7 +197,8 @@ class VendorHttp:
         if vendor.story.told:
             numbers = [entry.number for entry, _ in entries]
             vendor.story.say("{} sends {} to {} ({} bytes)", self._host.name, numbers, setup, len(request.body))
-        self._check(setup, loop.time())
+        started_s = loop.time()
+        self._check(setup, started_s)
         sent = vendor.oracle.sending(self._host, endpoint, entries, setup[1])
         future: asyncio.Future[Answer] = loop.create_future()
         arrive_s = vendor.travel_s()
@@ -228,7 +229,7 @@ class VendorHttp:
             answer = await future
         finally:
             deadline.cancel()
-        return self._hand_over(setup, sent, answer)
+        return self._hand_over(setup, sent, answer, started_s)
 
     def _check(self, setup: Setup, now_s: float) -> None:
         """Check that the process may send at all, not before Retry-After allows it, and no more than probes of a set-up
@@ -246,17 +247,17 @@ class VendorHttp:
                 vendor.story.violated("set-up", f"{self._host.name} goes on with {setup}, which is refused")
             self._refused[setup] = since_s, asked + 1
 
-    def _hear(self, setup: Setup, status: int, now_s: float) -> None:
-        """Note a set-up fault, or its end: an answer about content. A token that has ended gives its probe back."""
+    def _hear(self, setup: Setup, status: int, now_s: float, started_s: float) -> None:
+        """Note a set-up fault, or its end: an answer to what started since. A token that ended gives its probe back."""
         if status in (401, 403):
             self._refused.setdefault(setup, (now_s, 0))
-        elif status in (200, 400, 413):
+        elif status in (200, 400, 413) and started_s >= self._refused.get(setup, (now_s, 0))[0]:
             self._refused.pop(setup, None)
         elif status == TOKEN_REFUSED and setup in self._refused:
             since_s, asked = self._refused[setup]
             self._refused[setup] = since_s, asked - 1
 
-    def _hand_over(self, setup: Setup, sent: Sequence[Sent], answer: Answer) -> HttpResponse:
+    def _hand_over(self, setup: Setup, sent: Sequence[Sent], answer: Answer, started_s: float) -> HttpResponse:
         vendor, reply = self._vendor, answer.reply
         for one, word in zip(sent, answer.words, strict=True):
             vendor.oracle.heard(one, word)
@@ -268,7 +269,7 @@ class VendorHttp:
             raise answer.error
         assert reply is not None
         now_s, asked_s = asyncio.get_running_loop().time(), float(reply.headers.get("retry-after", 0))
-        self._hear(setup, reply.status, now_s)
+        self._hear(setup, reply.status, now_s, started_s)
         if asked_s:
             quota = vendor.scenario.endpoints[setup[0]].quota
             until_s = now_s + asked_s
