@@ -30,6 +30,7 @@ class TopicIds:
         self._client: AdminClient | None = None
         self._ids: dict[str, str] = {}
         self._asked: dict[str, Future[Any]] = {}
+        self._answered = False
         self._next_s = 0.0
 
     def known(self, topic: str) -> str:
@@ -38,8 +39,9 @@ class TopicIds:
         return self._ids.get(topic, "")
 
     def look(self, topics: Collection[str]) -> bool:
-        """Read what was answered and ask anew now and then; whether anything was answered. Raises: KafkaFailed."""
-        answered = self._read()
+        """Ask anew now and then; whether anything was answered since the last look. Raises: KafkaFailed."""
+        self._read()
+        answered, self._answered = self._answered, False
         now_s = time.monotonic()
         if topics and not self._asked and now_s >= self._next_s:
             self._next_s = now_s + _EVERY_S
@@ -54,7 +56,11 @@ class TopicIds:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from None
         return self._ids[topic]
 
-    def _read(self) -> bool:
+    def close(self) -> None:
+        self._asked.clear()
+        self._client = None
+
+    def _read(self) -> None:
         answered = [topic for topic, future in self._asked.items() if future.done()]
         for topic in answered:
             try:
@@ -62,11 +68,7 @@ class TopicIds:
             except KafkaException:
                 # One that is not there, or of which nothing was told, has the id it had.
                 continue
-        return bool(answered)
-
-    def close(self) -> None:
-        self._asked.clear()
-        self._client = None
+        self._answered = self._answered or bool(answered)
 
     def _describe(self, topics: Collection[str], within_s: float) -> dict[str, Future[Any]]:
         if self._client is None:
